@@ -1,0 +1,1 @@
+"""The pipeline: see the package docstrings of `domain`, `lakehouse`, `tracking`, `stack` and `cli`."""

@@ -1,0 +1,13 @@
+"""The domain: pure functions and values (numpy, numba, scipy, polars, xgboost, optuna, arch); no I/O, no framework.
+
+Where do I go to…?
+    change what a quote must be to count, or add a feature        `kernel`
+    change how a trade is filled, in labels and backtests alike   `fills`
+    change labels                                                 `labels`
+    change what the service says about an event                   `signals`
+    read contract specifications and costs                        `instruments`, `costs`, `draws`
+    know when a market is open                                    `market_calendar`
+    make a synthetic market                                       `synthetic_market`
+    split, search, fit                                            `splits`, `training`
+    judge                                                         `metrics`, `evaluation`, `leakage`, `gates`, `report`
+"""

@@ -1,0 +1,84 @@
+"""Contract specifications and trading costs, parsed from the one market file.
+
+What belongs here: values and the parser. What must not: reading the file (the composition root does) or using the values.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class UnknownSymbolError(LookupError):
+    """A symbol has no section in the market file."""
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """One symbol's contract. `price = points / price_factor`; commissions are in the account's currency."""
+
+    symbol: str
+    asset_class: str
+    price_factor: int
+    digits: int
+    contract_size: float
+    base_currency: str
+    profit_currency: str
+    commission_per_lot_side: float
+    slippage_mean_points: float
+    volume_min: float
+    volume_step: float
+    volume_max: float
+    dukascopy_code: str
+
+
+@dataclass(frozen=True)
+class Market:
+    """The market file: account currency, execution draws and all instruments."""
+
+    account_currency: str
+    seed: int
+    latency_median_ms: float
+    latency_sigma: float
+    quote_wait_ms: int
+    instruments: Mapping[str, Instrument]
+
+    def instrument(self, symbol: str) -> Instrument:
+        """Return one instrument; `UnknownSymbolError` names the remedy."""
+        try:
+            return self.instruments[symbol]
+        except KeyError:
+            known = ", ".join(sorted(self.instruments))
+            raise UnknownSymbolError(
+                f"Expected one of the symbols {known}, was {symbol!r}. Add a section [symbols.{symbol}] to the market file."
+            ) from None
+
+
+def parse_market(text: str) -> Market:
+    """Parse the market file's text; a missing key or an unsupported currency pair is a `ValueError`."""
+    document = tomllib.loads(text)
+    account = document["account"]["currency"]
+    execution = document["execution"]
+    return Market(
+        account_currency=account,
+        seed=int(execution["seed"]),
+        latency_median_ms=float(execution["latency_median_ms"]),
+        latency_sigma=float(execution["latency_sigma"]),
+        quote_wait_ms=int(execution["quote_wait_ms"]),
+        instruments={name: _parse_instrument(name, values, account) for name, values in document["symbols"].items()},
+    )
+
+
+def _parse_instrument(symbol: str, values: Mapping[str, Any], account_currency: str) -> Instrument:
+    fields = Instrument.__dataclass_fields__.keys() - {"symbol"}
+    missing = sorted(fields - values.keys())
+    if missing:
+        raise ValueError(f"Expected the keys {missing} in [symbols.{symbol}] of the market file, found none. Add them.")
+    if account_currency not in (values["profit_currency"], values["base_currency"]):
+        raise ValueError(
+            f"Expected the account currency {account_currency} on one side of {symbol}, "
+            f"was {values['base_currency']}/{values['profit_currency']}. Crosses need a conversion rate, which is not supported."
+        )
+    return Instrument(symbol=symbol, **{name: values[name] for name in fields})

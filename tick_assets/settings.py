@@ -1,0 +1,196 @@
+"""All configuration of the pipeline, read once at a composition root.
+
+What belongs here: names, defaults and the derivation of addresses and paths. What must not: I/O beyond
+reading the one TOML file and the secrets file, and anything that starts, stops or connects.
+
+Precedence: `TICK_*` environment variables, then `$TICK_HOME/tick.toml` (or `TICK_CONFIG`), then the defaults.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+CATALOG = "lakehouse"
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Secrets(BaseModel):
+    """The generated secrets of one state folder; see `tick_assets.stack.secrets` for who writes them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    postgres_password: SecretStr
+    s3_access_key: str
+    s3_secret_key: SecretStr
+    api_keys: dict[str, SecretStr]
+
+
+class _TomlSource(PydanticBaseSettingsSource):
+    """Values of the one TOML file."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return self._values().get(field_name), field_name, False
+
+    def _values(self) -> dict[str, Any]:
+        home = Path(os.environ.get("TICK_HOME") or PROJECT_ROOT / ".tick")
+        path = Path(os.environ.get("TICK_CONFIG") or home / "tick.toml")
+        return tomllib.loads(path.read_text()) if path.is_file() else {}
+
+    def __call__(self) -> dict[str, Any]:
+        return self._values()
+
+
+class Settings(BaseSettings):
+    """Effective configuration. Field `x` is set by the variable `TICK_X` or the TOML key `x`."""
+
+    model_config = SettingsConfigDict(env_prefix="TICK_", extra="forbid", frozen=True)
+
+    home: Path = PROJECT_ROOT / ".tick"
+    cache: Path = Field(default_factory=lambda: _default_cache())
+    config: Path | None = None
+
+    host: str = "127.0.0.1"
+    postgres_port: int = 15432
+    s3_port: int = 15480
+    trino_port: int = 15481
+    mlflow_port: int = 15482
+    dagster_code_port: int = 15483
+    dagster_port: int = 15484
+    service_port: int = 15485
+
+    # Addresses of a deployment that is not embedded; empty means the embedded server.
+    postgres_url: str = ""
+    s3_endpoint: str = ""
+    s3_region: str = "us-east-1"
+    s3_bucket: str = "tick"
+    trino_url: str = ""
+    mlflow_url: str = ""
+    dagster_url: str = ""
+    service_url: str = ""
+    spark_master: str = "local[2]"
+    spark_driver_memory: str = "2g"
+
+    # The road.
+    symbols: Annotated[tuple[str, ...], NoDecode] = ("SYNEDGE", "SYNNULL", "SYNWEAK")
+    strategies: Annotated[tuple[str, ...], NoDecode] = ("direction",)
+    source: str = "dukascopy"
+    source_order: Annotated[tuple[str, ...], NoDecode] = ()
+    vendor_url: str = "https://datafeed.dukascopy.com/datafeed"
+    vendor_json_url: str = "https://jetta.dukascopy.com"
+    vendor_concurrency: int = 8
+    start_date: date = date(2017, 1, 1)
+    train_from: date | None = None
+    train_to: date | None = None
+    market_file: Path | None = None
+    policy_file: Path | None = None
+
+    @field_validator("symbols", "strategies", "source_order", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("home", "cache")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings):  # type: ignore[no-untyped-def]
+        return init_settings, env_settings, _TomlSource(settings_cls)
+
+    # Paths inside the state folder.
+    @property
+    def raw_dir(self) -> Path:
+        return self.home / "raw"
+
+    @property
+    def datasets_dir(self) -> Path:
+        return self.home / "datasets"
+
+    @property
+    def reports_dir(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def secrets_file(self) -> Path:
+        return self.home / "secrets.json"
+
+    @property
+    def secrets(self) -> Secrets:
+        """Read the generated secrets; `FileNotFoundError` says how they come to be."""
+        if not self.secrets_file.is_file():
+            raise FileNotFoundError(f"Expected secrets in {self.secrets_file}, found none. Run `tick up` once: it generates them.")
+        return Secrets.model_validate(json.loads(self.secrets_file.read_text()))
+
+    # Addresses.
+    @property
+    def postgres_address(self) -> str:
+        """`postgresql://user:password@host:port` without a database."""
+        if self.postgres_url:
+            return self.postgres_url.rstrip("/")
+        return f"postgresql://tick:{self.secrets.postgres_password.get_secret_value()}@{self.host}:{self.postgres_port}"
+
+    def postgres_database_url(self, database: str) -> str:
+        """Return the SQLAlchemy URL of one database (`catalog`, `dagster`, `mlflow`), with the psycopg2 driver."""
+        return f"{self.postgres_address.replace('postgresql://', 'postgresql+psycopg2://', 1)}/{database}"
+
+    @property
+    def s3_address(self) -> str:
+        return self.s3_endpoint or f"http://{self.host}:{self.s3_port}"
+
+    @property
+    def warehouse(self) -> str:
+        return f"s3://{self.s3_bucket}/warehouse"
+
+    @property
+    def trino_address(self) -> str:
+        return self.trino_url or f"http://{self.host}:{self.trino_port}"
+
+    @property
+    def mlflow_address(self) -> str:
+        return self.mlflow_url or f"http://{self.host}:{self.mlflow_port}"
+
+    @property
+    def dagster_address(self) -> str:
+        return self.dagster_url or f"http://{self.host}:{self.dagster_port}"
+
+    @property
+    def service_address(self) -> str:
+        return self.service_url or f"http://{self.host}:{self.service_port}"
+
+    @property
+    def market_path(self) -> Path:
+        """The one TOML file of contract specifications and costs, shared with execution."""
+        return self.market_file or Path(str(resources.files("execution") / "market.toml"))
+
+    @property
+    def policy_path(self) -> Path:
+        """The one TOML file of gate thresholds."""
+        return self.policy_file or Path(str(resources.files("tick_assets") / "policy.toml"))
+
+    @property
+    def sources_in_order(self) -> tuple[str, ...]:
+        """Sources from the most to the least preferred; the configured source is first."""
+        return (self.source, *(name for name in self.source_order if name != self.source))
+
+
+def _default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tick_assets"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the configuration once; call it at a composition root only."""
+    return Settings(**overrides)
