@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     service_url: str = ""
     spark_master: str = "local[2]"
     spark_driver_memory: str = "2g"
+    spark_jars: str = ""
+    """Comma-separated jars of a session; the embedded stack names its own, a cluster that ships them leaves this empty."""
 
     # The road.
     symbols: Annotated[tuple[str, ...], NoDecode] = ("SYNEDGE", "SYNNULL", "SYNWEAK")

@@ -250,6 +250,28 @@ def _features(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, out):
 
 
 @nb.njit(cache=True, nogil=True)
+def _advance_valid(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, out):  # type: ignore[no-untyped-def]
+    """Take one valid row; return -1 when it is sampled (then `out` holds its features), else 0."""
+    _accept(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size)
+    minute = ts_us // 60_000_000
+    if minute <= integers[_MINUTE] or ts_us - integers[_FIRST_TS] < WARM_UP_S * 1_000_000:
+        return 0
+    integers[_MINUTE] = minute
+    _features(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, out)
+    return -1
+
+
+@nb.njit(cache=True, nogil=True)
+def _advance_valid_many(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, rows, features):  # type: ignore[no-untyped-def]
+    sampled = 0
+    for i in range(len(ts_us)):
+        if _advance_valid(integers, floats, grid, ts_us[i], bid[i], ask[i], bid_size[i], ask_size[i], features[sampled]) < 0:
+            rows[sampled] = i
+            sampled += 1
+    return sampled
+
+
+@nb.njit(cache=True, nogil=True)
 def _advance(integers, floats, grid, dup_prices, dup_sizes, ts_us, bid, ask, bid_size, ask_size, out):  # type: ignore[no-untyped-def]
     """Take one raw row; return its reason code, or -1 when it is valid and sampled (then `out` holds its features)."""
     integers[_SEQ] += 1
@@ -258,13 +280,7 @@ def _advance(integers, floats, grid, dup_prices, dup_sizes, ts_us, bid, ask, bid
         if reason == 6:
             integers[_SPIKES] += 1
         return reason
-    _accept(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size)
-    minute = ts_us // 60_000_000
-    if minute <= integers[_MINUTE] or ts_us - integers[_FIRST_TS] < WARM_UP_S * 1_000_000:
-        return 0
-    integers[_MINUTE] = minute
-    _features(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, out)
-    return -1
+    return _advance_valid(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, out)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -368,11 +384,28 @@ def run_kernel(ticks: Ticks, price_factor: int, day: int | None = None) -> Kerne
     return _run(state, ticks)
 
 
+def run_features(ticks: Ticks) -> KernelBatch:
+    """Run sampling and features over the rows of one date that cleaning kept; equal to `run_kernel` over all of its raw rows.
+
+    Refused rows touch no state that features read, so the two agree bit for bit.
+    """
+    state = _new_state()
+    _reset(*state[:3], int(ticks.ts_us[0]) // DAY_US if len(ticks) else 0)
+    rows, features = _event_space(len(ticks))
+    sampled = _advance_valid_many(*state[:3], *ticks.columns, rows, features)
+    return KernelBatch(np.zeros(len(ticks), np.int8), rows[:sampled].copy(), features[:sampled].copy())
+
+
+def _event_space(n: int) -> tuple[Int64Array, Float64Array]:
+    """Return room for the events of n rows: one a minute at most, and one row to write into beyond the last."""
+    capacity = min(n, 1440) + 1
+    return np.empty(capacity, np.int64), np.empty((capacity, len(FEATURE_NAMES)))
+
+
 def _run(state: tuple[Int64Array, Float64Array, Float64Array, Int64Array, Float64Array], ticks: Ticks) -> KernelBatch:
     n = len(ticks)
     reason = np.empty(n, np.int8)
-    capacity = min(n, 1440) + 1  # one event a minute, and a row to write into beyond the last
-    rows, features = np.empty(capacity, np.int64), np.empty((capacity, len(FEATURE_NAMES)))
+    rows, features = _event_space(n)
     sampled = _advance_many(*state, *ticks.columns, reason, rows, features)
     return KernelBatch(reason, rows[:sampled].copy(), features[:sampled].copy())
 

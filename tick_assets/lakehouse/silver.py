@@ -1,0 +1,266 @@
+"""Silver by Spark: whole symbol-days through the domain kernel, one task each and no shuffle.
+
+What belongs here: turning Arrow batches of one table into rows of another, and the audits of what was staged. What must not: rules
+about ticks (`domain.kernel`), the branch protocol (`publishing`) or Dagster.
+
+A task sees one Iceberg file, that is one symbol-day written in vendor order (`raw_ticks`, `stage_ticks`); the rows of a day that spans
+several Arrow batches are gathered first. A day that is split over files would be numbered twice; the audit sees that and refuses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from tick_assets.domain.instruments import Market
+from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, REASONS, run_features, run_kernel
+from tick_assets.domain.labels import LABEL_SET, label_events
+from tick_assets.domain.signals import Strategy, event_id
+from tick_assets.domain.ticks import MALFORMED_TS, Ticks
+from tick_assets.lakehouse.publishing import Staged, reject, stage
+from tick_assets.lakehouse.spark import partition_filter, read_partitions
+from tick_assets.settings import CATALOG
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+CLEANING = "clean_v1"
+MAXIMUM_REJECT_SHARE = 0.5
+"""A partition that loses more than this share of its rows is refused: then the parser is wrong, not the market (FXCM loses 10 %)."""
+
+DayKey = tuple[str, date]
+Day = Callable[[DayKey, pl.DataFrame], pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """Whole partitions to write: the product of symbols and dates, and the publication id of each."""
+
+    symbols: tuple[str, ...]
+    dates: tuple[date, ...]
+    publication_ids: Mapping[DayKey, str]
+
+    @property
+    def condition(self) -> str:
+        return partition_filter(self.symbols, self.dates)
+
+
+def publication_id(symbol: str, day: date, revision_sha256s: Sequence[str]) -> str:
+    """Name what a partition is made from: the same raw files and cleaning give the same id, so a re-run changes nothing."""
+    return hashlib.sha256("|".join([symbol, day.isoformat(), CLEANING, *revision_sha256s]).encode()).hexdigest()[:32]
+
+
+def to_ticks(frame: pl.DataFrame) -> Ticks:
+    """Return the kernel's columns; a row that did not parse keeps its place under the malformed stamp."""
+    stamps = frame["ts_event"].dt.epoch("us").fill_null(MALFORMED_TS).to_numpy()
+    points = (frame[name].fill_null(0).to_numpy() for name in ("bid_points", "ask_points"))
+    sizes = (frame[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("bid_size", "ask_size"))
+    return Ticks(stamps, *points, *sizes)
+
+
+# What a task does with one day.
+
+
+def clean_day(key: DayKey, rows: pl.DataFrame, kept: bool, publications: Mapping[DayKey, str]) -> pl.DataFrame:
+    """Return the valid rows of a raw day with their `seq`, or (not `kept`) the refused ones with their reason."""
+    day_number = (key[1] - date(1970, 1, 1)).days
+    batch = run_kernel(to_ticks(rows), 1, day_number)
+    numbered = rows.with_columns(
+        pl.Series("seq", np.arange(len(rows), dtype=np.int64)),
+        pl.Series("reason_code", np.asarray(REASONS)[batch.reason], pl.String),
+        pl.lit(publications[key]).alias("publication_id"),
+    )
+    return numbered.filter((pl.col("reason_code") == "") if kept else (pl.col("reason_code") != ""))
+
+
+def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strategy) -> pl.DataFrame:
+    """Return the sampled events of a clean day: features, and labels where the event could be traded (else null)."""
+    ticks = to_ticks(rows)
+    batch = run_features(ticks)
+    events = rows[batch.event_row].select("symbol", "date", "ts_event", "seq", "publication_id")
+    ids = [event_id(key[0], key[1].isoformat(), seq) for seq in events["seq"]]
+    labels = label_events(ticks, batch.event_row, batch.sigma_points, market.instrument(key[0]), market, strategy)
+    labelled = pl.DataFrame(
+        {
+            "event": labels.event,
+            "ts_label_end": pl.Series(labels.ts_label_end_us).cast(pl.Datetime("us", "UTC")),
+            "label": labels.label.astype(np.int32),
+            "net_return_bps": labels.net_return_bps,
+            "long_net_bps": labels.long_net_bps,
+            "short_net_bps": labels.short_net_bps,
+        }
+    )
+    features = pl.DataFrame(batch.features, schema=list(FEATURE_NAMES)) if len(ids) else pl.DataFrame(schema=dict.fromkeys(FEATURE_NAMES, pl.Float64))
+    return (
+        pl.concat([events.with_columns(pl.Series("event_id", ids, pl.String)), features], how="horizontal")
+        .with_columns(pl.lit(FEATURE_SET).alias("feature_set"), pl.lit(LABEL_SET).alias("label_set"))
+        .with_columns(pl.Series("event", np.arange(len(ids), dtype=np.int64)))
+        .join(labelled, on="event", how="left", maintain_order="left")
+        .drop("event")
+    )
+
+
+def bar_day(key: DayKey, rows: pl.DataFrame, every: str) -> pl.DataFrame:
+    """Return the bars of a clean day in price units, stamped with their start; ties within a stamp go by `seq`."""
+    factor = pl.col("price_factor")
+    bid, ask = pl.col("bid_points") / factor, pl.col("ask_points") / factor
+    mid = (pl.col("bid_points") + pl.col("ask_points")) / (2 * factor)
+    return (
+        rows.sort("ts_event", "seq")
+        .with_columns(bid.alias("bid"), ask.alias("ask"), mid.alias("mid"), pl.col("ts_event").dt.truncate(every).alias("start"))
+        .group_by("start", maintain_order=True)
+        .agg(
+            pl.col("symbol", "date", "publication_id").first(),
+            pl.col("mid").first().alias("open"),
+            pl.col("mid").max().alias("high"),
+            pl.col("mid").min().alias("low"),
+            pl.col("mid").last().alias("close"),
+            pl.col("bid").last().alias("bid_close"),
+            pl.col("ask").last().alias("ask_close"),
+            pl.len().cast(pl.Int64).alias("tick_count"),
+            ((pl.col("ask_points") - pl.col("bid_points")) / factor).mean().alias("spread_mean"),
+        )
+        .rename({"start": "ts_event"})
+    )
+
+
+def _by_day(batches: Iterable[pa.RecordBatch], work: Day, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Gather the rows of each (symbol, date), in the order they come, and yield what `work` makes of them."""
+    key: DayKey | None = None
+    parts: list[pl.DataFrame] = []
+    done: set[DayKey] = set()
+
+    def flush() -> Iterator[pa.RecordBatch]:
+        if key is None:
+            return
+        if key in done:
+            raise ValueError(f"Expected the rows of {key} in one piece, found them twice. Compact the partition into one sorted file.")
+        done.add(key)
+        made = work(key, pl.concat(parts))
+        yield from made.select(schema.names).to_arrow().cast(schema).to_batches(max_chunksize=200_000)
+
+    for batch in batches:
+        if batch.num_rows == 0:
+            continue
+        frame = pl.DataFrame(pa.Table.from_batches([batch]))
+        for part in frame.partition_by("symbol", "date", maintain_order=True):
+            part_key = (part["symbol"][0], part["date"][0])
+            if part_key != key:
+                yield from flush()
+                key, parts = part_key, []
+            parts.append(part)
+    yield from flush()
+
+
+# Frames of rows to stage.
+
+
+def _table_schema(spark: SparkSession, table: str) -> StructType:
+    return spark.table(f"{CATALOG}.{table}").schema
+
+
+def _map_days(source: DataFrame, work: Day, schema: StructType) -> DataFrame:
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    arrow = to_arrow_schema(schema, timestamp_utc=True)
+    return source.mapInArrow(partial(_by_day, work=work, schema=arrow), schema)
+
+
+def _raw_rows(spark: SparkSession, partitions: Partitions) -> DataFrame:
+    return read_partitions(spark, "raw.ticks", partitions.condition).where("is_current")
+
+
+def stage_rejects(spark: SparkSession, partitions: Partitions, run: str) -> Staged:
+    """Stage `silver.tick_rejects`: the refused rows of the current raw rows, with their reasons."""
+    work = partial(clean_day, kept=False, publications=dict(partitions.publication_ids))
+    table = "silver.tick_rejects"
+    rows = _map_days(_raw_rows(spark, partitions), work, _table_schema(spark, table))
+    return stage(spark, table, rows, partitions.condition, run)
+
+
+def stage_ticks(spark: SparkSession, partitions: Partitions, run: str) -> Staged:
+    """Stage `silver.ticks`: the valid rows of the current raw rows, numbered in vendor order before cleaning."""
+    work = partial(clean_day, kept=True, publications=dict(partitions.publication_ids))
+    table = "silver.ticks"
+    rows = _map_days(_raw_rows(spark, partitions), work, _table_schema(spark, table))
+    return stage(spark, table, rows, partitions.condition, run)
+
+
+def sampled_events(spark: SparkSession, partitions: Partitions, market: Market, strategy: Strategy) -> DataFrame:
+    """Return features and labels of the sampled events of published ticks, side by side."""
+    from pyspark.sql.types import IntegerType, StructType
+
+    features, labels = _table_schema(spark, "silver.features"), _table_schema(spark, "silver.labels")
+    extra = [field for field in labels.fields if field.name not in features.names]
+    schema = StructType([*features.fields, *extra])
+    assert isinstance(schema["label"].dataType, IntegerType)
+    source = read_partitions(spark, "silver.ticks", partitions.condition)
+    return _map_days(source, partial(sample_day, market=market, strategy=strategy), schema)
+
+
+def stage_features(spark: SparkSession, partitions: Partitions, events: DataFrame, run: str) -> Staged:
+    """Stage `silver.features`."""
+    names = _table_schema(spark, "silver.features").names
+    return stage(spark, "silver.features", events.select(*names), partitions.condition, run)
+
+
+def stage_labels(spark: SparkSession, partitions: Partitions, events: DataFrame, run: str) -> Staged:
+    """Stage `silver.labels`: only events that could be traded have one."""
+    names = _table_schema(spark, "silver.labels").names
+    return stage(spark, "silver.labels", events.where("label is not null").select(*names), partitions.condition, run)
+
+
+def stage_bars(spark: SparkSession, partitions: Partitions, grain: str, run: str) -> Staged:
+    """Stage `silver.bars_<grain>`; `grain` is 1m or 1h."""
+    table = f"silver.bars_{grain}"
+    source = read_partitions(spark, "silver.ticks", partitions.condition)
+    rows = _map_days(source, partial(bar_day, every=grain), _table_schema(spark, table))
+    return stage(spark, table, rows, partitions.condition, run)
+
+
+# Audits.
+
+
+@dataclass(frozen=True)
+class DayCounts:
+    """Rows of one symbol and date by table."""
+
+    symbol: str
+    date: date
+    raw_rows: int
+    silver_rows: int
+    reject_rows: int
+
+
+def audit_ticks(spark: SparkSession, partitions: Partitions, ticks: Staged, rejects: Staged) -> list[DayCounts]:
+    """Check on the branches that no current raw row was lost, doubled or misnumbered; return the counts of every partition."""
+    raw = _count(_raw_rows(spark, partitions))
+    kept = _count(read_partitions(spark, ticks.table, partitions.condition, ticks.branch))
+    refused = _count(read_partitions(spark, rejects.table, partitions.condition, rejects.branch))
+    distinct = _count(read_partitions(spark, ticks.table, partitions.condition, ticks.branch), "count(distinct seq)")
+    counts = []
+    for symbol in partitions.symbols:
+        for day in partitions.dates:
+            found = DayCounts(symbol, day, *(table.get((symbol, day), 0) for table in (raw, kept, refused)))
+            counts.append(found)
+            if found.raw_rows != found.silver_rows + found.reject_rows or distinct.get((symbol, day), 0) != found.silver_rows:
+                reject(spark, ticks, f"expected raw = silver + rejects with unique seq, was {found}")
+            if found.reject_rows > MAXIMUM_REJECT_SHARE * found.raw_rows:
+                reject(spark, ticks, f"expected at most {MAXIMUM_REJECT_SHARE:.0%} rejects, was {found}")
+    return counts
+
+
+def _count(frame: DataFrame, expression: str = "count(*)") -> dict[DayKey, Any]:
+    from pyspark.sql import functions as f
+
+    rows = frame.groupBy("symbol", "date").agg(f.expr(expression).alias("n")).collect()
+    return {(row["symbol"], row["date"]): row["n"] for row in rows}
