@@ -1,0 +1,181 @@
+"""`tick vendor generate|serve`, `tick import` and `tick raw verify`.
+
+What belongs here: arguments, printing, exit codes. What must not: anything that other code could want to call.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tick_assets.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from tick_assets.domain.instruments import Market
+    from tick_assets.domain.synthetic_market import SyntheticMarket
+
+DEMO_SYMBOLS = "SYNEDGE,SYNWEAK,SYNNULL"
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def app_commands(app: typer.Typer) -> None:
+    """Register the commands of this module."""
+    vendor = typer.Typer(no_args_is_help=True, help="The vendor's twin: generate a synthetic market, serve a folder.")
+    vendor.command("generate")(generate)
+    vendor.command("serve")(serve)
+    app.add_typer(vendor, name="vendor")
+    raw = typer.Typer(no_args_is_help=True, help="The raw store.")
+    raw.command("verify")(verify)
+    app.add_typer(raw, name="raw")
+    app.command("import")(import_files)
+
+
+def generate(
+    root: Annotated[Path, typer.Option(help="Folder to write, laid out as the vendor's paths.")],
+    from_date: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC date.")],
+    to_date: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC date, inclusive.")],
+    symbols: Annotated[str, typer.Option(help="Comma-separated names beginning with SYN.")] = DEMO_SYMBOLS,
+    seed: Annotated[int, typer.Option(help="Seed of the market.")] = 20240108,
+    k: Annotated[float | None, typer.Option(help="Edge strength of all symbols; by default each demo symbol has its own.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Generate a synthetic market with a known edge into a vendor folder."""
+    import time
+
+    from tick_assets.lakehouse.vendors.synthetic import RealNameError, generate_folder, latent_folder
+
+    started = time.monotonic()
+    markets = {symbol: _synthetic_market(symbol, k) for symbol in _split(symbols)}
+    dates = _dates(from_date, to_date)
+    try:
+        days = generate_folder(root, markets, dates, seed)
+    except RealNameError as error:
+        raise CommandError(str(error)) from error
+    counts = {symbol: sum(day.ticks for day in days if day.symbol == symbol) for symbol in markets}
+    seconds = round(time.monotonic() - started, 2)
+    if as_json:
+        strengths = {symbol: market.k for symbol, market in markets.items()}
+        latent = str(latent_folder(root))
+        print(json.dumps({"root": str(root), "latent": latent, "seed": seed, "dates": len(dates), "k": strengths, "ticks": counts, "seconds": seconds}))
+        return
+    for symbol, market in markets.items():
+        print(f"{symbol}: {counts[symbol]:,} ticks on {len(dates)} dates, k = {market.k:g}, seed {seed}")
+    print(f"wrote {root} in {seconds} s; latent series lie in {latent_folder(root)}")
+
+
+def _synthetic_market(symbol: str, k: float | None) -> SyntheticMarket:
+    from tick_assets.domain.synthetic_market import EDGE_STRENGTHS, SyntheticMarket
+
+    strength = EDGE_STRENGTHS.get(symbol) if k is None else k
+    if strength is None:
+        raise CommandError(f"Expected an edge strength for {symbol}, was none. Give --k, or choose from {', '.join(EDGE_STRENGTHS)}.")
+    return SyntheticMarket(k=strength)
+
+
+def serve(
+    root: Annotated[Path, typer.Option(help="Folder laid out as the vendor's paths.")],
+    faults: Annotated[Path | None, typer.Option(help="TOML or JSON file of faults to inject.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one and prints it.")] = 15486,
+) -> None:
+    """Serve a vendor folder in both wire formats until interrupted."""
+    from tick_assets.lakehouse.vendors.faults import FaultScript, read_faults
+    from tick_assets.lakehouse.vendors.twin import TwinFolder, TwinServer
+
+    try:
+        folder = TwinFolder(root, _market())
+        script = FaultScript(read_faults(faults) if faults else ())
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    try:
+        server = TwinServer(folder, script, host, port)
+    except OSError as error:
+        raise CommandError(f"Expected port {port} on {host} to be free, was taken ({error}). Give another --port.") from error
+    print(f"serving {root} ({folder.source_name}) at {server.address}", flush=True)
+    print(f"  TICK_VENDOR_URL={server.address} TICK_VENDOR_JSON_URL={server.address}", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.server_close()
+
+
+def import_files(
+    path: Annotated[Path, typer.Argument(help="A file, the symbol's folder or its parent.")],
+    symbol: Annotated[str, typer.Option(help="Symbol of the files.")],
+    format_name: Annotated[str, typer.Option("--format", help="A format's name, or auto.")] = "auto",
+    utc_offset: Annotated[float | None, typer.Option(help="Hours that the files' clock is ahead of UTC; by default what the format says.")] = None,
+    from_date: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC date to import.")] = None,
+    to_date: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC date to import, inclusive.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import local tick files into the raw store."""
+    from tick_assets.domain.instruments import UnknownSymbolError
+    from tick_assets.lakehouse.importers.importing import ImportRefusedError, import_path
+    from tick_assets.lakehouse.raw_store import RawStore
+    from tick_assets.lakehouse.vendors.dukascopy import utc_now
+    from tick_assets.settings import load_settings
+
+    try:
+        report = import_path(
+            path,
+            RawStore(load_settings().raw_dir),
+            _market().instrument(symbol),
+            format_name=format_name,
+            utc_offset_hours=utc_offset,
+            first=from_date.date() if from_date else None,
+            last=to_date.date() if to_date else None,
+            now=utc_now(),
+            progress=None if as_json else lambda day: print(f"  {day.date} {day.rows:>9,} rows {day.described}", flush=True),
+        )
+    except (ImportRefusedError, UnknownSymbolError) as error:
+        raise CommandError(str(error)) from error
+    if as_json:
+        print(json.dumps(report.to_document()))
+        return
+    print(f"imported {report.rows:,} rows on {len(report.dates)} dates of {symbol} as {report.source} ({report.format}: {report.reason})")
+
+
+def verify(as_json: AsJson = False) -> None:
+    """Compare every raw file with its manifest; any mismatch is a failure."""
+    from tick_assets.lakehouse.raw_store import RawStore
+    from tick_assets.settings import load_settings
+
+    store = RawStore(load_settings().raw_dir)
+    manifests = list(store.manifests())
+    files = sum(len(manifest.revisions) for manifest in manifests)
+    found = store.verify()
+    if as_json:
+        print(json.dumps({"manifests": len(manifests), "files": files, "mismatches": [mismatch.__dict__ for mismatch in found]}))
+    else:
+        for mismatch in found:
+            print(mismatch)
+        print(f"{files} files of {len(manifests)} symbol-dates: {len(found)} mismatches")
+    if found:
+        raise typer.Exit(1)
+
+
+def _market() -> Market:
+    from tick_assets.domain.instruments import parse_market
+    from tick_assets.settings import load_settings
+
+    return parse_market(load_settings().market_path.read_text())
+
+
+def _dates(first: datetime, last: datetime) -> list[date]:
+    from datetime import timedelta
+
+    if last < first:
+        raise CommandError(f"Expected --from not after --to, was {first.date()} and {last.date()}. Swap them.")
+    return [first.date() + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,441 @@
+"""The raw store: write-once CSV revisions per source, symbol and UTC date, their manifest and the hour ledger.
+
+What belongs here: the layout, what makes a revision, the order of writes, reading back and verifying.
+What must not: asking vendors, decoding their formats, S3.
+
+    raw/<source>/<SYMBOL>/<date>.r<NNN>.csv        a revision; never overwritten once the manifest lists it
+    raw/<source>/<SYMBOL>/<date>.manifest.json     per hour its state and hashes, per revision its file; written last
+    raw/<source>/<SYMBOL>/delivered/<sha-256>      what was delivered, byte for byte, read-only
+    raw/<source>/<SYMBOL>/quarantine/<sha-256>     deliveries that could not be used, read-only
+
+A file that no manifest lists does not exist for any reader: a crash leaves at most such files, and the next write replaces them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tick_assets.domain.hour_states import HourState
+from tick_assets.lakehouse import raw_csv
+from tick_assets.lakehouse.durable_files import locked, write_file
+
+HOURS = 24
+HOUR_US = 3_600_000_000
+DELIVERED = "delivered"
+QUARANTINE = "quarantine"
+MANIFEST_SUFFIX = ".manifest.json"
+READ_COLUMNS = (*raw_csv.READ_SCHEMA, "source", "source_file", "revision", "is_current", "known_at", "price_factor")
+
+
+class RawStoreError(RuntimeError):
+    """The raw store's content contradicts its manifest, or a write contradicts its content."""
+
+
+@dataclass(frozen=True)
+class HourEntry:
+    """One hour in a manifest; `revision` is the one whose rows are current, null as long as none holds the hour."""
+
+    hour: int
+    state: HourState = HourState.PENDING
+    revision: int | None = None
+    url: str = ""
+    wire_format: str = ""
+    response_sha256: str = ""
+    canonical_sha256: str = ""
+    rows: int = 0
+    checked_at: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RevisionEntry:
+    """One CSV file in a manifest and the hours that it holds."""
+
+    revision: int
+    file: str
+    sha256: str
+    bytes: int
+    rows: int
+    hours: tuple[int, ...]
+    written_at: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that is known of one source, symbol and date. `origin` is `vendor`, `import` or `live`."""
+
+    source: str
+    symbol: str
+    date: str
+    price_factor: int
+    origin: str = "vendor"
+    hours: tuple[HourEntry, ...] = field(default_factory=lambda: tuple(HourEntry(hour) for hour in range(HOURS)))
+    revisions: tuple[RevisionEntry, ...] = ()
+    schema: int = 1
+
+    @property
+    def is_written(self) -> bool:
+        """Tell whether r000 exists."""
+        return bool(self.revisions)
+
+    @property
+    def hours_to_ask(self) -> tuple[int, ...]:
+        """Hours without a usable answer yet: pending or failed."""
+        return tuple(entry.hour for entry in self.hours if not entry.state.is_answered)
+
+    def to_json(self) -> bytes:
+        return (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
+
+    @staticmethod
+    def from_json(content: bytes) -> Manifest:
+        document: dict[str, Any] = json.loads(content)
+        hours = tuple(HourEntry(**{**entry, "state": HourState(entry["state"])}) for entry in document.pop("hours"))
+        revisions = tuple(RevisionEntry(**{**entry, "hours": tuple(entry["hours"])}) for entry in document.pop("revisions"))
+        return Manifest(**document, hours=hours, revisions=revisions)
+
+
+@dataclass(frozen=True)
+class HourOutcome:
+    """What one hour turned out to be. `rows` (raw_csv.ROW_SCHEMA) is given exactly for `ok`; `response` is what was delivered, if anything."""
+
+    hour: int
+    state: HourState
+    checked_at: datetime
+    url: str = ""
+    wire_format: str = ""
+    response: bytes = b""
+    rows: pl.DataFrame | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RecordReport:
+    """What one `record` call did."""
+
+    manifest: Manifest
+    new_revision: int | None
+    changed_hours: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One contradiction between a manifest and the files; `hour` is null where a whole file is meant."""
+
+    source: str
+    symbol: str
+    date: str
+    file: str
+    hour: int | None
+    problem: str
+
+    def __str__(self) -> str:
+        at = "" if self.hour is None else f" hour {self.hour:02d}"
+        return f"{self.source}/{self.symbol}/{self.file}{at}: {self.problem}"
+
+
+class RawStore:
+    """The raw folder of one state folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    # Where things are.
+    def folder(self, source: str, symbol: str) -> Path:
+        return self.root / source / symbol
+
+    def manifest_path(self, source: str, symbol: str, day: date) -> Path:
+        return self.folder(source, symbol) / f"{day.isoformat()}{MANIFEST_SUFFIX}"
+
+    def revision_path(self, source: str, symbol: str, entry: RevisionEntry) -> Path:
+        return self.folder(source, symbol) / entry.file
+
+    def delivered_path(self, source: str, symbol: str, sha256: str) -> Path:
+        return self.folder(source, symbol) / DELIVERED / sha256
+
+    # What is there.
+    def sources(self) -> tuple[str, ...]:
+        return _folder_names(self.root)
+
+    def symbols(self, source: str) -> tuple[str, ...]:
+        return _folder_names(self.root / source)
+
+    def dates(self, source: str, symbol: str) -> tuple[date, ...]:
+        paths = self.folder(source, symbol).glob(f"*{MANIFEST_SUFFIX}")
+        return tuple(sorted(date.fromisoformat(path.name.removesuffix(MANIFEST_SUFFIX)) for path in paths))
+
+    def manifest(self, source: str, symbol: str, day: date) -> Manifest | None:
+        """Return the manifest of one date, or none where nothing was ever recorded."""
+        path = self.manifest_path(source, symbol, day)
+        return Manifest.from_json(path.read_bytes()) if path.is_file() else None
+
+    def manifest_sha256(self, source: str, symbol: str, day: date) -> str:
+        """Return the hash of the manifest file as it stands."""
+        return hashlib.sha256(self.manifest_path(source, symbol, day).read_bytes()).hexdigest()
+
+    def manifests(self) -> Iterator[Manifest]:
+        """Yield every manifest, ordered by source, symbol and date."""
+        for source in self.sources():
+            for symbol in self.symbols(source):
+                for day in self.dates(source, symbol):
+                    manifest = self.manifest(source, symbol, day)
+                    if manifest is not None:
+                        yield manifest
+
+    def revisions(self, source: str, symbol: str, day: date) -> tuple[RevisionEntry, ...]:
+        manifest = self.manifest(source, symbol, day)
+        return manifest.revisions if manifest else ()
+
+    def current_source(self, symbol: str, day: date, order: Sequence[str]) -> str | None:
+        """Return the one source of a date that is current: the first in `order` that has r000, else the first by name."""
+        written = [source for source in self.sources() if self.revisions(source, symbol, day)]
+        preferred = [source for source in order if source in written]
+        return (preferred or sorted(written) or [None])[0]
+
+    # Writing.
+    def record(
+        self, source: str, symbol: str, day: date, price_factor: int, outcomes: Sequence[HourOutcome], *, now: datetime, origin: str = "vendor"
+    ) -> RecordReport:
+        """Keep outcomes of hours of one date: deliveries first, then a revision if rows changed, the manifest last.
+
+        r000 is written once no hour is pending. A later answer with another canonical hash makes the next revision, holding only
+        the hours that changed. An answer without rows never replaces rows: such an hour stays `ok` and its `reason` says what was seen.
+        """
+        with locked(self.folder(source, symbol) / ".lock"):
+            before = self.manifest(source, symbol, day) or Manifest(source, symbol, day.isoformat(), price_factor, origin)
+            if before.price_factor != price_factor:
+                raise RawStoreError(
+                    f"Expected price factor {before.price_factor} for {source}/{symbol}/{day}, was {price_factor}. Restore it in the market file."
+                )
+            for outcome in outcomes:
+                self._keep_delivery(source, symbol, outcome)
+            manifest, rows = _merge(before, outcomes)
+            report = self._write_revision(manifest, rows, now)
+            write_file(self.manifest_path(source, symbol, day), report.manifest.to_json())
+            if report.new_revision == 0:
+                self._unstage(manifest)
+            return report
+
+    def _keep_delivery(self, source: str, symbol: str, outcome: HourOutcome) -> None:
+        if not outcome.response:
+            return
+        place = QUARANTINE if outcome.state is HourState.FAILED else DELIVERED
+        path = self.folder(source, symbol) / place / hashlib.sha256(outcome.response).hexdigest()
+        if not path.is_file():
+            write_file(path, outcome.response, is_read_only=True)
+
+    def _write_revision(self, manifest: Manifest, rows: dict[int, pl.DataFrame], now: datetime) -> RecordReport:
+        if any(entry.state is HourState.PENDING for entry in manifest.hours):
+            self._stage(manifest, rows)
+            return RecordReport(manifest, None, ())
+        rows = {**self._staged_rows(manifest, rows), **rows}
+        if manifest.is_written and not rows:
+            return RecordReport(manifest, None, ())
+        number = len(manifest.revisions)
+        hours = tuple(sorted(rows)) if manifest.is_written else tuple(range(HOURS))
+        content = (raw_csv.HEADER + "".join(raw_csv.to_csv_lines(rows[hour]) for hour in sorted(rows))).encode()
+        entry = RevisionEntry(
+            revision=number,
+            file=f"{manifest.date}.r{number:03d}.csv",
+            sha256=hashlib.sha256(content).hexdigest(),
+            bytes=len(content),
+            rows=sum(len(frame) for frame in rows.values()),
+            hours=hours,
+            written_at=to_iso(now),
+        )
+        write_file(self.folder(manifest.source, manifest.symbol) / entry.file, content, is_read_only=True)
+        holding = tuple(replace(hour, revision=number) if hour.hour in hours else hour for hour in manifest.hours)
+        return RecordReport(replace(manifest, hours=holding, revisions=(*manifest.revisions, entry)), number, tuple(sorted(rows)))
+
+    # Rows of a date that still has pending hours wait in parts, one an hour.
+    def _part_path(self, manifest: Manifest, hour: int) -> Path:
+        return self.folder(manifest.source, manifest.symbol) / f".{manifest.date}.{hour:02d}.part"
+
+    def _stage(self, manifest: Manifest, rows: dict[int, pl.DataFrame]) -> None:
+        for hour, frame in rows.items():
+            write_file(self._part_path(manifest, hour), (raw_csv.HEADER + raw_csv.to_csv_lines(frame)).encode())
+
+    def _staged_rows(self, manifest: Manifest, rows: dict[int, pl.DataFrame]) -> dict[int, pl.DataFrame]:
+        if manifest.is_written:
+            return {}
+        waiting = [entry for entry in manifest.hours if entry.state is HourState.OK and entry.hour not in rows]
+        staged = {entry.hour: raw_csv.to_raw_rows(raw_csv.read_rows(self._part_path(manifest, entry.hour))) for entry in waiting}
+        for entry in waiting:
+            if raw_csv.canonical_sha256(staged[entry.hour]) != entry.canonical_sha256:
+                raise RawStoreError(f"Expected hour {entry.hour} of {manifest.symbol} {manifest.date} as recorded, was changed. Re-ingest with --refetch.")
+        return staged
+
+    def _unstage(self, manifest: Manifest) -> None:
+        for hour in range(HOURS):
+            self._part_path(manifest, hour).unlink(missing_ok=True)
+
+    # Reading.
+    def read_rows(self, path: Path) -> pl.DataFrame:
+        """Read one revision file: `raw_csv.READ_SCHEMA`."""
+        return raw_csv.read_rows(path)
+
+    def read_date(self, source: str, symbol: str, day: date) -> pl.DataFrame:
+        """Return the rows of all revisions of a date, with `source_file`, `revision`, `is_current` within this source, and `known_at`."""
+        manifest = self.manifest(source, symbol, day)
+        if manifest is None or not manifest.revisions:
+            return _with_provenance(raw_csv.READ_SCHEMA.to_frame(), None, source, 1)
+        current = {entry.hour: entry.revision for entry in manifest.hours}
+        frames = []
+        for entry in manifest.revisions:
+            path = self.revision_path(source, symbol, entry)
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != entry.sha256:
+                raise RawStoreError(f"Expected {path.name} with sha-256 {entry.sha256}, was changed. Restore it; `tick raw verify` lists all.")
+            rows = _with_provenance(raw_csv.parse_csv(content, path.name), entry, source, manifest.price_factor)
+            hour = (raw_csv.to_raw_rows(rows)["ts_us"] - raw_csv.midnight_us(manifest.date)) // HOUR_US
+            frames.append(rows.with_columns(is_current=_is_current(hour, current, entry)))
+        return pl.concat(frames)
+
+    def ledger_rows(self, source: str, symbol: str, day: date) -> list[dict[str, Any]]:
+        """Return one row per hour as `evidence.hour_ledger` has them; a date that was never recorded is 24 times pending."""
+        manifest = self.manifest(source, symbol, day) or Manifest(source, symbol, day.isoformat(), 1)
+        return [
+            {
+                "symbol": symbol,
+                "date": day,
+                "hour": entry.hour,
+                "source": source,
+                "state": str(entry.state),
+                "revision": entry.revision,
+                "rows": entry.rows,
+                "url": entry.url,
+                "response_sha256": entry.response_sha256,
+                "canonical_sha256": entry.canonical_sha256,
+                "checked_at": datetime.fromisoformat(entry.checked_at) if entry.checked_at else None,
+            }
+            for entry in manifest.hours
+        ]
+
+    def verify(self) -> list[Mismatch]:
+        """Compare every file with its manifest: bytes, rows, hashes, hour by hour, and every delivery with its name."""
+        found: list[Mismatch] = []
+        for manifest in self.manifests():
+            for entry in manifest.revisions:
+                found.extend(self._verify_revision(manifest, entry))
+            found.extend(self._verify_deliveries(manifest))
+        return found
+
+    def _verify_revision(self, manifest: Manifest, entry: RevisionEntry) -> Iterator[Mismatch]:
+        def mismatch(hour: int | None, problem: str) -> Mismatch:
+            return Mismatch(manifest.source, manifest.symbol, manifest.date, entry.file, hour, problem)
+
+        path = self.revision_path(manifest.source, manifest.symbol, entry)
+        if not path.is_file():
+            yield mismatch(None, "Expected the file, was missing.")
+            return
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != entry.sha256:
+            yield mismatch(None, f"Expected {entry.bytes} bytes with sha-256 {entry.sha256}, was {len(content)} bytes with {digest}.")
+        try:
+            rows = raw_csv.to_raw_rows(raw_csv.parse_csv(content, entry.file))
+        except raw_csv.RawHeaderError as error:
+            yield mismatch(None, str(error))
+            return
+        hours = (rows["ts_us"] - raw_csv.midnight_us(manifest.date)) // HOUR_US
+        for hour in manifest.hours:
+            if hour.revision != entry.revision:
+                continue
+            held = rows.filter(hours == hour.hour)
+            if len(held) != hour.rows:
+                yield mismatch(hour.hour, f"Expected {hour.rows} rows, was {len(held)}.")
+            elif hour.rows and raw_csv.canonical_sha256(held) != hour.canonical_sha256:
+                yield mismatch(hour.hour, f"Expected canonical sha-256 {hour.canonical_sha256}, was another.")
+
+    def _verify_deliveries(self, manifest: Manifest) -> Iterator[Mismatch]:
+        hours_of: dict[str, int] = {entry.response_sha256: entry.hour for entry in manifest.hours if entry.response_sha256 and entry.state is HourState.OK}
+        for sha256, hour in hours_of.items():
+            path = self.delivered_path(manifest.source, manifest.symbol, sha256)
+            file = f"{DELIVERED}/{sha256}"
+            if not path.is_file():
+                yield Mismatch(manifest.source, manifest.symbol, manifest.date, file, hour, "Expected the delivery, was missing.")
+            elif hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+                yield Mismatch(manifest.source, manifest.symbol, manifest.date, file, hour, "Expected the delivery as named, was changed.")
+
+
+def to_iso(at: datetime) -> str:
+    """Return an aware time as ISO-8601 in UTC with Z."""
+    if at.tzinfo is None:
+        raise ValueError(f"Expected an aware datetime, was {at.isoformat()}. Attach a time zone.")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _merge(before: Manifest, outcomes: Sequence[HourOutcome]) -> tuple[Manifest, dict[int, pl.DataFrame]]:
+    """Return the manifest after the outcomes, and the rows of the hours whose canonical hash is new."""
+    entries = {entry.hour: entry for entry in before.hours}
+    rows: dict[int, pl.DataFrame] = {}
+    for outcome in outcomes:
+        old = entries[outcome.hour]
+        new = _next_entry(old, outcome)
+        entries[outcome.hour] = new
+        if outcome.rows is not None and new.canonical_sha256 != old.canonical_sha256:
+            rows[outcome.hour] = outcome.rows
+    return replace(before, hours=tuple(entries[hour] for hour in range(HOURS))), rows
+
+
+def _next_entry(old: HourEntry, outcome: HourOutcome) -> HourEntry:
+    checked_at = to_iso(outcome.checked_at)
+    if outcome.state is not HourState.OK:
+        if old.state is HourState.OK:
+            return replace(old, reason=f"later answer ignored: {outcome.state} {outcome.reason}".rstrip())
+        return HourEntry(
+            hour=old.hour,
+            state=outcome.state,
+            revision=old.revision,
+            url=outcome.url,
+            wire_format=outcome.wire_format,
+            response_sha256=hashlib.sha256(outcome.response).hexdigest() if outcome.response else "",
+            checked_at=checked_at,
+            reason=outcome.reason,
+        )
+    if outcome.rows is None or outcome.rows.is_empty():
+        raise ValueError(f"Expected rows for an hour that is ok, was none at hour {outcome.hour}. Use closed or vendor_empty.")
+    canonical = raw_csv.canonical_sha256(outcome.rows)
+    if canonical == old.canonical_sha256:
+        return replace(old, state=HourState.OK, checked_at=checked_at, reason="")
+    return HourEntry(
+        hour=old.hour,
+        state=HourState.OK,
+        revision=old.revision,
+        url=outcome.url,
+        wire_format=outcome.wire_format,
+        response_sha256=hashlib.sha256(outcome.response).hexdigest(),
+        canonical_sha256=canonical,
+        rows=len(outcome.rows),
+        checked_at=checked_at,
+    )
+
+
+def _with_provenance(rows: pl.DataFrame, entry: RevisionEntry | None, source: str, price_factor: int) -> pl.DataFrame:
+    known_at = datetime.fromisoformat(entry.written_at) if entry else None
+    return rows.with_columns(
+        source=pl.lit(source, dtype=pl.String),
+        source_file=pl.lit(entry.file if entry else None, dtype=pl.String),
+        revision=pl.lit(entry.revision if entry else None, dtype=pl.Int32),
+        is_current=pl.lit(False, dtype=pl.Boolean),
+        known_at=pl.lit(known_at, dtype=pl.Datetime("us", "UTC")),
+        price_factor=pl.lit(price_factor, dtype=pl.Int32),
+    )
+
+
+def _is_current(hour: pl.Series, current: dict[int, int | None], entry: RevisionEntry) -> pl.Series:
+    """A row of an hour of its date is current in that hour's revision; a row outside the date goes with r000."""
+    return pl.Series("is_current", [current.get(value, 0) == entry.revision for value in hour.to_list()], dtype=pl.Boolean)
+
+
+def _folder_names(path: Path) -> tuple[str, ...]:
+    if not path.is_dir():
+        return ()
+    return tuple(sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")))

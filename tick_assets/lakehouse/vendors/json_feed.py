@@ -1,0 +1,129 @@
+"""The JSON wire format: cumulated deltas from a base quote. Pure, in both directions.
+
+What belongs here: paths, bytes to ticks and back. What must not: sockets, files, ledger states.
+`times` are millisecond deltas added up from `timestamp`; `asks` and `bids` integer deltas in units of `multiplier`, added up from
+`ask` and `bid`; volumes are in units.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+
+from tick_assets.domain.ticks import Float64Array, Int64Array, Ticks, empty_ticks
+from tick_assets.lakehouse.vendors import port
+from tick_assets.lakehouse.vendors.port import HOUR_US, PayloadError, hour_start_us
+
+_LISTS = ("times", "asks", "bids", "askVolumes", "bidVolumes")
+_SCALARS = ("timestamp", "multiplier", "ask", "bid")
+_MAXIMUM_DELTA = 2**40
+_MAXIMUM_ROWS = 2**20
+
+
+def json_path(code: str, hour: datetime) -> str:
+    """Return the vendor's path of an hour: dashed code, months from 1, nothing padded."""
+    at = hour.astimezone(UTC)
+    return f"/v1/ticks/{code}/{at.year}/{at.month}/{at.day}/{at.hour}"
+
+
+def decode_json(payload: bytes, hour: datetime, price_factor: int) -> Ticks:
+    """Decode one hour, in vendor order; anything that is no whole hour of ticks is a `PayloadError`. No bytes are no ticks."""
+    start_us = hour_start_us(hour)
+    if not payload:
+        return empty_ticks()
+    document = _parse(payload)
+    count = len(document["times"])
+    if not count:
+        return empty_ticks()
+    _require_multiplier(document["multiplier"], price_factor)
+    _require_inside(int(document["timestamp"]) * 1000, start_us, "`timestamp`")
+    ts_us = (int(document["timestamp"]) + np.cumsum(_integers(document, "times"))) * 1000
+    _require_inside(int(ts_us.min()), start_us, "the first time")
+    _require_inside(int(ts_us.max()), start_us, "the last time")
+    return Ticks(
+        ts_us=ts_us,
+        bid_points=_base_points(document, "bid", price_factor) + np.cumsum(_integers(document, "bids")),
+        ask_points=_base_points(document, "ask", price_factor) + np.cumsum(_integers(document, "asks")),
+        bid_size=_sizes(document, "bidVolumes"),
+        ask_size=_sizes(document, "askVolumes"),
+    )
+
+
+def _parse(payload: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        reason = port.PAYLOAD_TRUNCATED if payload.lstrip()[:1] == b"{" else port.PAYLOAD_NOT_TICKS
+        raise PayloadError(reason, f"Expected a JSON document, was {len(payload)} bytes that do not parse ({error}).") from error
+    if not isinstance(document, dict):
+        raise PayloadError(port.PAYLOAD_NOT_TICKS, f"Expected a JSON object, was {type(document).__name__}.")
+    missing = [name for name in _SCALARS + _LISTS if name not in document]
+    if missing:
+        raise PayloadError(port.PAYLOAD_NOT_TICKS, f"Expected the fields {missing}, was a document without them.")
+    if not all(isinstance(document[name], list) for name in _LISTS):
+        raise PayloadError(port.PAYLOAD_NOT_TICKS, f"Expected lists in {_LISTS}, was something else.")
+    lengths = {len(document[name]) for name in _LISTS}
+    if len(lengths) != 1 or max(lengths) > _MAXIMUM_ROWS:
+        raise PayloadError(port.PAYLOAD_LENGTH, f"Expected lists of one length up to {_MAXIMUM_ROWS}, was {sorted(lengths)}.")
+    if max(lengths) and not all(_is_number(document[name]) for name in _SCALARS):
+        raise PayloadError(port.PAYLOAD_NOT_TICKS, f"Expected numbers in {_SCALARS}, was something else.")
+    return document
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**53
+
+
+def _require_multiplier(multiplier: float, price_factor: int) -> None:
+    if abs(multiplier * price_factor - 1) > 1e-9:
+        raise PayloadError(
+            port.PRICE_FACTOR_MISMATCH, f"Expected the multiplier 1/{price_factor}, was {multiplier}. Correct price_factor in the market file."
+        )
+
+
+def _require_inside(ts_us: int, start_us: int, what: str) -> None:
+    if not start_us <= ts_us < start_us + HOUR_US:
+        raise PayloadError(port.TIMESTAMP_OUTSIDE_HOUR, f"Expected {what} within the hour from {start_us} us, was {ts_us} us.")
+
+
+def _integers(document: dict[str, Any], name: str) -> Int64Array:
+    values = document[name]
+    if not all(type(value) is int and abs(value) < _MAXIMUM_DELTA for value in values):
+        raise PayloadError(port.PAYLOAD_NOT_TICKS, f"Expected integers in {name!r}, was something else.")
+    return np.array(values, dtype=np.int64)
+
+
+def _sizes(document: dict[str, Any], name: str) -> Float64Array:
+    values = document[name]
+    if not all(_is_number(value) and value >= 0 for value in values):
+        raise PayloadError(port.PAYLOAD_NOT_TICKS, f"Expected sizes that are numbers and not negative in {name!r}, was something else.")
+    return np.array(values, dtype=np.float64)
+
+
+def _base_points(document: dict[str, Any], side: str, price_factor: int) -> int:
+    scaled = document[side] * price_factor
+    if abs(scaled) >= 2**53 or abs(scaled - round(scaled)) > 1e-3:
+        raise PayloadError(port.PRICE_FACTOR_MISMATCH, f"Expected {side!r} in steps of 1/{price_factor}, was {document[side]}.")
+    return round(scaled)
+
+
+def encode_json(ticks: Ticks, hour: datetime, price_factor: int) -> bytes:
+    """Encode the ticks of one hour as the vendor would; no ticks give empty lists."""
+    start_ms = hour_start_us(hour) // 1000
+    has_rows = len(ticks) > 0
+    base_ask, base_bid = (int(ticks.ask_points[0]), int(ticks.bid_points[0])) if has_rows else (0, 0)
+    document = {
+        "timestamp": start_ms,
+        "multiplier": 1 / price_factor,
+        "ask": base_ask / price_factor,
+        "bid": base_bid / price_factor,
+        "times": np.diff(ticks.ts_us // 1000, prepend=start_ms),
+        "asks": np.diff(ticks.ask_points, prepend=base_ask),
+        "bids": np.diff(ticks.bid_points, prepend=base_bid),
+        "askVolumes": np.ascontiguousarray(ticks.ask_size),
+        "bidVolumes": np.ascontiguousarray(ticks.bid_size),
+    }
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
