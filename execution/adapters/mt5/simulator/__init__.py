@@ -1,0 +1,11 @@
+"""A broker and its terminal in this process, with the module surface of the MetaTrader5 package.
+
+Where do I go to...?
+    call it as the package is called         module.py (SimulatedMetaTrader5)
+    see when orders fill and stops trigger   server.py (TradeServer; points and UTC microseconds)
+    see positions, deals and money           ledger.py
+    see ticks and bars                       history.py
+    break it on purpose                      faults.py
+
+Its fills follow the same rules as the pipeline's label kernel and backtest, trade for trade.
+"""
