@@ -17,7 +17,7 @@ CLOSE_HOUR = 17
 _SUNDAY, _FRIDAY, _SATURDAY = 6, 4, 5
 
 
-def is_open_hour(asset_class: str, hour: datetime) -> bool:
+def is_open(asset_class: str, hour: datetime) -> bool:
     """Tell whether any part of the UTC hour that begins at `hour` lies in trading time."""
     if asset_class not in ASSET_CLASSES:
         raise ValueError(f"Expected an asset class of {', '.join(ASSET_CLASSES)}, was {asset_class!r}. Correct it in the market file.")
@@ -43,4 +43,4 @@ def _is_weekend(start: datetime) -> bool:
 def open_hours(asset_class: str, day: date) -> tuple[bool, ...]:
     """Return for each of the 24 hours of a UTC date whether it is expected open."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return tuple(is_open_hour(asset_class, midnight + timedelta(hours=hour)) for hour in range(24))
+    return tuple(is_open(asset_class, midnight + timedelta(hours=hour)) for hour in range(24))

@@ -15,13 +15,19 @@ from tick_assets.domain.instruments import Instrument, Market
 from tick_assets.domain.market_calendar import open_hours
 from tick_assets.lakehouse.raw_csv import rows_from_ticks
 from tick_assets.lakehouse.raw_store import HourOutcome, Manifest, RawStore
+from tick_assets.lakehouse.vendors.dukascopy import utc_now
 from tick_assets.lakehouse.vendors.port import HourResponse, PayloadError, TickVendor
 from tick_assets.lakehouse.vendors.wire_formats import decode_hour, is_web_page
 
 IMPORT_PREFIX = "import-"
+SYNTHETIC_PREFIX = "synthetic"
 _PAYLOAD_ATTEMPTS = 2
 _DATES_AHEAD = 3
 _HTTP_OK, _HTTP_NOT_FOUND = 200, 404
+
+
+class SourceError(RuntimeError):
+    """The configured source's name and the vendor's own disagree on whether the ticks are synthetic."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,12 @@ class DateReport:
     new_revision: int | None
     failures: dict[int, str]
     skipped_because: str = ""
+
+    def to_event(self) -> str:
+        """Return one line of key=value fields for a log."""
+        states = " ".join(f"{state}={count}" for state, count in self.states.items() if count)
+        fields = f"event=ticks_ingested symbol={self.symbol} date={self.date} rows={self.rows} asked={self.asked_hours} {states}"
+        return f"{fields} skipped={self.skipped_because!r}" if self.skipped_because else fields
 
 
 @dataclass(frozen=True)
@@ -72,9 +84,9 @@ def ingest_dates(
     dates: Sequence[date],
     *,
     source: str,
-    clock: Callable[[], datetime],
+    clock: Callable[[], datetime] = utc_now,
     refetch: bool = False,
-    progress: Callable[[DateReport], None] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> IngestionReport:
     """Ask the vendor for the hours of each symbol-date that have no answer yet, and record what came; `refetch` asks for all again.
 
@@ -83,11 +95,11 @@ def ingest_dates(
     tasks = [_plan(store, source, symbol, day, clock(), refetch=refetch) for symbol in symbols for day in dates]
     reports = []
     with ThreadPoolExecutor(max_workers=max(vendor.concurrency, 1), thread_name_prefix="vendor") as pool:
-        for task, outcomes in _fetch_ahead(pool, vendor, market, tasks):
+        for task, outcomes in _fetch_ahead(pool, vendor, market, source, tasks):
             report = _record(store, market.instrument(task.symbol), source, task, outcomes, clock())
             reports.append(report)
             if progress is not None:
-                progress(report)
+                progress(report.to_event())
     return IngestionReport(tuple(reports))
 
 
@@ -111,13 +123,13 @@ def _import_of(store: RawStore, source: str, symbol: str, day: date) -> str:
 
 
 def _fetch_ahead(
-    pool: ThreadPoolExecutor, vendor: TickVendor, market: Market, tasks: Sequence[_Task]
+    pool: ThreadPoolExecutor, vendor: TickVendor, market: Market, source: str, tasks: Sequence[_Task]
 ) -> Iterator[tuple[_Task, list[HourOutcome]]]:
     """Yield tasks in order while the hours of the next few are already being asked; memory stays bounded."""
     running: list[tuple[_Task, list[Future[HourOutcome]]]] = []
     for task in tasks:
         instrument = market.instrument(task.symbol)
-        running.append((task, [pool.submit(_ask_hour, vendor, instrument, task.date, hour) for hour in task.hours]))
+        running.append((task, [pool.submit(_ask_hour, vendor, instrument, source, task.date, hour) for hour in task.hours]))
         if len(running) > _DATES_AHEAD:
             done, futures = running.pop(0)
             yield done, [future.result() for future in futures]
@@ -125,16 +137,26 @@ def _fetch_ahead(
         yield task, [future.result() for future in futures]
 
 
-def _ask_hour(vendor: TickVendor, instrument: Instrument, day: date, hour: int) -> HourOutcome:
+def _ask_hour(vendor: TickVendor, instrument: Instrument, source: str, day: date, hour: int) -> HourOutcome:
     """Ask once, and once more when the payload is no hour of ticks: a cut transfer looks like that."""
     at = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
     is_open = open_hours(instrument.asset_class, day)[hour]
     for _ in range(_PAYLOAD_ATTEMPTS):
         response = vendor.fetch_hour(instrument.symbol, at)
+        _require_honest_source(response, source)
         outcome = classify(response, price_factor=instrument.price_factor, is_open=is_open)
         if outcome.state is not HourState.FAILED or response.http_status != _HTTP_OK:
             break
     return outcome
+
+
+def _require_honest_source(response: HourResponse, source: str) -> None:
+    is_synthetic = source.startswith(SYNTHETIC_PREFIX)
+    if response.claimed_source and response.claimed_source.startswith(SYNTHETIC_PREFIX) != is_synthetic:
+        raise SourceError(
+            f"Expected ticks of source {source!r}, was a vendor that calls itself {response.claimed_source!r}. "
+            "Set TICK_SOURCE=synthetic-twin for a generated market, another name for real files."
+        )
 
 
 def classify(response: HourResponse, *, price_factor: int, is_open: bool) -> HourOutcome:

@@ -197,7 +197,7 @@ class RawStore:
         """Return the one source of a date that is current: the first in `order` that has r000, else the first by name."""
         written = [source for source in self.sources() if self.revisions(source, symbol, day)]
         preferred = [source for source in order if source in written]
-        return (preferred or sorted(written) or [None])[0]
+        return next(iter(preferred or sorted(written)), None)
 
     # Writing.
     def record(

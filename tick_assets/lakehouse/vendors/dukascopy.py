@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
-from tick_assets.domain.instruments import Instrument, Market
-from tick_assets.domain.market_calendar import is_open_hour
+from tick_assets.domain.instruments import Instrument, Market, parse_market
+from tick_assets.domain.market_calendar import is_open
 from tick_assets.lakehouse.vendors.bi5 import bi5_path
 from tick_assets.lakehouse.vendors.json_feed import json_path
-from tick_assets.lakehouse.vendors.port import HourResponse, TickVendor
+from tick_assets.lakehouse.vendors.port import SOURCE_HEADER, HourResponse, TickVendor
 from tick_assets.lakehouse.vendors.wire_formats import BI5, JSON
+from tick_assets.settings import Settings
 
 NO_ANSWER = 0
 _RETRIED_STATUSES = frozenset({NO_ANSWER, 408, 425, 429, 500, 502, 503, 504})
@@ -49,11 +50,12 @@ class RetryPolicy:
     maximum_wait_s: float = 5.0
 
 
-def feeds_of(bi5_url: str, json_url: str, default_bi5_url: str, default_json_url: str) -> tuple[Feed, ...]:
-    """Choose feeds: only those whose address was configured; with both or neither configured JSON first, as it names its own hour."""
-    both = (Feed(JSON, json_url), Feed(BI5, bi5_url))
-    configured = tuple(feed for feed in both if feed.base_url not in (default_bi5_url, default_json_url))
-    return configured or both
+def feeds_of(settings: Settings) -> tuple[Feed, ...]:
+    """Choose feeds: those whose address was configured; with both or neither configured JSON first, as its answers name their hour."""
+    both = (Feed(JSON, settings.vendor_json_url), Feed(BI5, settings.vendor_url))
+    public = {Settings.model_fields[name].default for name in ("vendor_url", "vendor_json_url")}
+    configured = tuple(feed for feed in both if feed.base_url and feed.base_url not in public)
+    return configured or tuple(feed for feed in both if feed.base_url)
 
 
 class DukascopyVendor(TickVendor):
@@ -82,6 +84,12 @@ class DukascopyVendor(TickVendor):
         self._lock = threading.Lock()
         self._answered: set[Feed] = set()
         self._given_up: set[Feed] = set()
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> DukascopyVendor:
+        """Return a client of the configured feeds on the system clock."""
+        market = parse_market(settings.market_path.read_text())
+        return cls(feeds_of(settings), market, clock=utc_now, concurrency=settings.vendor_concurrency)
 
     def close(self) -> None:
         self._client.close()
@@ -112,11 +120,11 @@ class DukascopyVendor(TickVendor):
             self._given_up.add(feed)
 
     def _ask(self, feed: Feed, instrument: Instrument, hour: datetime) -> HourResponse:
-        is_open = is_open_hour(instrument.asset_class, hour)
+        expects_ticks = is_open(instrument.asset_class, hour)
         retrying = Retrying(
             stop=lambda state: self._should_stop(state),
             wait=wait_exponential_jitter(initial=self._policy.first_wait_s, max=self._policy.maximum_wait_s, jitter=self._policy.first_wait_s),
-            retry=retry_if_result(lambda response: _is_worth_a_retry(response, is_open=is_open)),
+            retry=retry_if_result(lambda response: _is_worth_a_retry(response, expects_ticks=expects_ticks)),
             retry_error_callback=_last_result,
         )
         return retrying(self._ask_once, feed, instrument, hour)
@@ -135,13 +143,13 @@ class DukascopyVendor(TickVendor):
             return HourResponse(instrument.symbol, hour, b"", url, feed.wire_format, NO_ANSWER, self._clock(), detail)
         with self._lock:
             self._answered.add(feed)
-        return HourResponse(instrument.symbol, hour, answer.content, url, feed.wire_format, answer.status_code, self._clock())
+        return HourResponse(instrument.symbol, hour, answer.content, url, feed.wire_format, answer.status_code, self._clock(), "", answer.headers.get(SOURCE_HEADER, ""))
 
 
-def _is_worth_a_retry(response: HourResponse, *, is_open: bool) -> bool:
+def _is_worth_a_retry(response: HourResponse, *, expects_ticks: bool) -> bool:
     if response.http_status in _RETRIED_STATUSES:
         return True
-    return is_open and response.http_status == httpx.codes.OK and not response.payload
+    return expects_ticks and response.http_status == httpx.codes.OK and not response.payload
 
 
 def _last_result(state: RetryCallState) -> HourResponse:

@@ -41,8 +41,8 @@ class Fault:
 
 def parse_faults(content: str, name: str) -> tuple[Fault, ...]:
     """Parse a faults file; its format follows from the name's suffix."""
-    document: Any = tomllib.loads(content) if name.endswith(".toml") else json.loads(content)
-    entries = document.get("fault", document.get("faults", [])) if isinstance(document, dict) else document
+    document: Any = tomllib.loads(content)["fault"] if name.endswith(".toml") else json.loads(content)
+    entries: list[dict[str, Any]] = list(document)
     known = {field.name for field in fields(Fault)}
     unknown = sorted({key for entry in entries for key in entry if key not in known})
     if unknown:

@@ -104,7 +104,7 @@ def _sizes(document: dict[str, Any], name: str) -> Float64Array:
 
 
 def _base_points(document: dict[str, Any], side: str, price_factor: int) -> int:
-    scaled = document[side] * price_factor
+    scaled = float(document[side]) * price_factor
     if abs(scaled) >= 2**53 or abs(scaled - round(scaled)) > 1e-3:
         raise PayloadError(port.PRICE_FACTOR_MISMATCH, f"Expected {side!r} in steps of 1/{price_factor}, was {document[side]}.")
     return round(scaled)

@@ -8,9 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
 
 HOUR_MS = 3_600_000
 HOUR_US = HOUR_MS * 1000
+SOURCE_HEADER = "X-Tick-Source"
 
 PAYLOAD_TRUNCATED = "PAYLOAD_TRUNCATED"
 PAYLOAD_LENGTH = "PAYLOAD_LENGTH"
@@ -32,7 +34,10 @@ class PayloadError(ValueError):
 
 @dataclass(frozen=True)
 class HourResponse:
-    """What came back for one symbol-hour. `http_status` is 0 and `error` filled when no answer came at all."""
+    """What came back for one symbol-hour. `http_status` is 0 and `error` filled when no answer came at all.
+
+    `claimed_source` is what the vendor says of itself: the twin names a synthetic market so.
+    """
 
     symbol: str
     hour: datetime
@@ -42,6 +47,7 @@ class HourResponse:
     http_status: int
     fetched_at: datetime
     error: str = ""
+    claimed_source: str = ""
 
 
 class TickVendor(ABC):
@@ -56,6 +62,12 @@ class TickVendor(ABC):
 
     def close(self) -> None:
         """Release connections; a vendor without any needs nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def hour_start_us(hour: datetime) -> int:
