@@ -1,0 +1,163 @@
+"""The write-once recording of accepted live ticks, which the pipeline ingests like a vendor's file.
+
+`recordings/live-<account>/<SYMBOL>/<date>.csv.part` grows by appends while its UTC date lasts; closed, it is `<date>.csv`, read-only, and
+takes no more. Columns and number formats are those of raw CSV files. Rows that cleaning refuses are recorded too: `seq` counts them.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from serving.clock import date_of, iso_of, parse_stamp
+from tick_assets.domain.ticks import Ticks, empty_ticks
+
+HEADER = "ts_event,ask_points,bid_points,ask_size,bid_size"
+IDLE_US = 600_000_000
+"""A past date's file is closed when it took nothing for this long."""
+_PART, _DONE = ".csv.part", ".csv"
+
+
+@dataclass
+class _OpenFile:
+    date_iso: str
+    handle: IO[str]
+    appended_at_us: int
+
+
+@dataclass
+class Recorder:
+    """Appends ticks to one file per account, symbol and date."""
+
+    root: Path
+    _open: dict[tuple[str, str], _OpenFile] = field(default_factory=dict)
+
+    def is_closed(self, account: str, symbol: str, date_iso: str) -> bool:
+        """Tell whether a date's recording takes no more."""
+        current = self._open.get((account, symbol))
+        if current is not None and current.date_iso == date_iso:
+            return False
+        return self._path(account, symbol, date_iso, _DONE).exists()
+
+    def append(self, account: str, symbol: str, ticks: Ticks, now_us: int) -> None:
+        """Append ticks of one date and hand them to the operating system."""
+        if len(ticks) == 0:
+            return
+        file = self._file(account, symbol, date_of(int(ticks.ts_us[0])), now_us)
+        file.handle.write(to_csv_lines(ticks))
+        file.handle.flush()
+        file.appended_at_us = now_us
+
+    def close_past(self, now_us: int) -> None:
+        """Close files of past dates that are idle, and those that an earlier process left."""
+        today = date_of(now_us)
+        for key, file in list(self._open.items()):
+            if file.date_iso < today and now_us - file.appended_at_us >= IDLE_US:
+                self._close(key)
+        for path in self.root.glob(f"live-*/*/*{_PART}"):
+            is_past = path.name.removesuffix(_PART) < today
+            if is_past and not self._is_open(path) and now_us - path.stat().st_mtime_ns // 1000 >= IDLE_US:
+                _repair_tail(path)
+                _seal(path)
+
+    def close(self) -> None:
+        """Close the handles; today's files stay parts and are taken up again."""
+        for file in self._open.values():
+            file.handle.flush()
+            os.fsync(file.handle.fileno())
+            file.handle.close()
+        self._open.clear()
+
+    def read_date(self, date_iso: str) -> dict[tuple[str, str], Ticks]:
+        """Return the recorded ticks of a date by (account, symbol), for the restart."""
+        found: dict[tuple[str, str], Ticks] = {}
+        for path in sorted([*self.root.glob(f"live-*/*/{date_iso}{_PART}"), *self.root.glob(f"live-*/*/{date_iso}{_DONE}")]):
+            if path.name.endswith(_PART):
+                _repair_tail(path)
+            found[path.parent.parent.name.removeprefix("live-"), path.parent.name] = parse_csv(path.read_text())
+        return found
+
+    def _file(self, account: str, symbol: str, date_iso: str, now_us: int) -> _OpenFile:
+        key = (account, symbol)
+        current = self._open.get(key)
+        if current is not None and current.date_iso == date_iso:
+            return current
+        if current is not None:
+            self._close(key)
+        path = self._path(account, symbol, date_iso, _PART)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        if not is_new:
+            _repair_tail(path)
+        handle = path.open("a", encoding="ascii", newline="\n", buffering=io.DEFAULT_BUFFER_SIZE)
+        if is_new or path.stat().st_size == 0:
+            handle.write(HEADER + "\n")
+        self._open[key] = _OpenFile(date_iso, handle, now_us)
+        return self._open[key]
+
+    def _close(self, key: tuple[str, str]) -> None:
+        file = self._open.pop(key)
+        file.handle.flush()
+        os.fsync(file.handle.fileno())
+        file.handle.close()
+        _seal(self._path(*key, file.date_iso, _PART))
+
+    def _is_open(self, path: Path) -> bool:
+        return any(self._path(*key, file.date_iso, _PART) == path for key, file in self._open.items())
+
+    def _path(self, account: str, symbol: str, date_iso: str, suffix: str) -> Path:
+        return self.root / f"live-{account}" / symbol / f"{date_iso}{suffix}"
+
+
+def to_csv_lines(ticks: Ticks) -> str:
+    """Return ticks as lines of a raw CSV file."""
+    rows = zip(*(column.tolist() for column in ticks.columns), strict=True)
+    return "".join(f"{_stamp(ts)},{ask},{bid},{_size(ask_size)},{_size(bid_size)}\n" for ts, bid, ask, bid_size, ask_size in rows)
+
+
+def parse_csv(text: str) -> Ticks:
+    """Return the ticks of a recording."""
+    lines = text.splitlines()[1:]
+    if not lines:
+        return empty_ticks()
+    cells = [line.split(",") for line in lines]
+    return Ticks(
+        np.array([parse_stamp(row[0]) for row in cells], np.int64),
+        np.array([int(row[2]) for row in cells], np.int64),
+        np.array([int(row[1]) for row in cells], np.int64),
+        np.array([float(row[4]) if row[4] else math.nan for row in cells], np.float64),
+        np.array([float(row[3]) if row[3] else math.nan for row in cells], np.float64),
+    )
+
+
+def _stamp(ts_us: int) -> str:
+    """Milliseconds where they say it all, else microseconds."""
+    text = iso_of(ts_us)
+    return f"{text[:23]}Z" if ts_us % 1000 == 0 else text
+
+
+def _size(size: float) -> str:
+    if math.isnan(size):
+        return ""
+    return str(int(size)) if size == int(size) and abs(size) < 2**53 else repr(size)
+
+
+def _repair_tail(path: Path) -> None:
+    """Cut off a last line that a crash left without its end."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole != len(content):
+        with path.open("r+b") as handle:
+            handle.truncate(whole)
+
+
+def _seal(path: Path) -> None:
+    done = path.with_name(path.name.removesuffix(_PART) + _DONE)
+    path.chmod(0o444)
+    path.rename(done)

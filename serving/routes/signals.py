@@ -1,0 +1,85 @@
+"""Signals, polled or streamed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query, Response, WebSocket, WebSocketDisconnect
+
+from serving.dependencies import Parts, PartsDep, parts_of
+from serving.problems import Problem
+from serving.schemas import SignalsOut, Symbol
+from serving.security import SIGNALS_READ, guarded
+
+router = APIRouter(prefix="/v1", tags=["signals"], route_class=guarded(SIGNALS_READ))
+stream_router = APIRouter(prefix="/v1", tags=["signals"])
+
+POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
+
+
+@router.get("/signals", response_model=SignalsOut)
+async def get_signals(
+    parts: PartsDep,
+    symbol: Symbol | None = None,
+    after: Annotated[str | None, Query(max_length=100)] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> Response:
+    """Return signals issued after `after` (a signal_id or an ISO time), oldest first."""
+    _check_symbol(parts, symbol)
+    found = parts.signals.log.after(after, symbol, limit)
+    following = found[-1]["signal_id"] if found else after
+    return Response(orjson.dumps({"signals": found, "next": following}), media_type="application/json")
+
+
+@stream_router.websocket("/stream")
+async def stream_signals(socket: WebSocket, symbol: str | None = None, after: str | None = None) -> None:
+    """Send each signal as one JSON message; with `after`, first those that came since."""
+    parts = parts_of(socket)
+    try:
+        parts.keys.admit(socket, SIGNALS_READ)
+        _check_symbol(parts, symbol)
+    except Problem as problem:
+        await socket.close(POLICY_VIOLATION, problem.code)
+        return
+    await socket.accept()
+    parts.metrics.streams.inc()
+    queue = parts.signals.log.listen()
+    sender = asyncio.create_task(_send(socket, parts, queue, symbol, after))
+    receiver = asyncio.create_task(_receive(socket))
+    try:
+        await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        parts.signals.log.forget(queue)
+        parts.metrics.streams.dec()
+        for task in (sender, receiver):
+            task.cancel()
+        await asyncio.gather(sender, receiver, return_exceptions=True)
+
+
+async def _send(
+    socket: WebSocket, parts: Parts, queue: asyncio.Queue[dict[str, object] | None], symbol: str | None, after: str | None
+) -> None:
+    missed = parts.signals.log.after(after, symbol, 10_000) if after else []
+    for document in missed:
+        await socket.send_text(orjson.dumps(document).decode())
+    while (following := await queue.get()) is not None:
+        if symbol is None or following["symbol"] == symbol:
+            await socket.send_text(orjson.dumps(following).decode())
+    await socket.close(TRY_AGAIN_LATER, "STREAM_ENDED")
+
+
+async def _receive(socket: WebSocket) -> None:
+    """Notice that the other side went away; what it says is ignored."""
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+
+
+def _check_symbol(parts: Parts, symbol: str | None) -> None:
+    if symbol is not None and symbol not in parts.signals.market.instruments:
+        raise Problem(404, "SYMBOL_UNKNOWN", "Expected a symbol of the market file.")
