@@ -1,0 +1,131 @@
+"""The variables that every process of one state folder needs: services, runs, tests and the demo alike.
+
+What belongs here: names and values. What must not: setting them; a composition root does that.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr
+
+from tick_assets.settings import Settings
+from tick_assets.stack.provision import missing_parts, provisioned
+
+HOME_MARK = "TICK_STACK_HOME"
+"""Set in every service and so in all that a service starts: `down` finds what is left by it."""
+SERVICE_MARK = "TICK_STACK_SERVICE"
+FOREIGN = ("PG", "MLFLOW_", "DAGSTER_", "SPARK_", "AWS_", "DBT_", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+"""Prefixes of the caller's variables that would lead a service astray, such as the address of another Postgres."""
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables to add to a process's environment; the secrets must exist (`ensure_secrets`)."""
+    values = {
+        **_configuration(settings),
+        **_object_store(settings),
+        **_tracking(settings),
+        **_orchestration(settings),
+        **_java(settings),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "NUMBA_CACHE_DIR": str(settings.cache / "numba"),
+        "DVC_SITE_CACHE_DIR": str(settings.cache / "dvc"),
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "MALLOC_ARENA_MAX": "2",
+        "NO_PROXY": _no_proxy(settings),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "TZ": "UTC",
+    }
+    return {**values, "no_proxy": values["NO_PROXY"]}
+
+
+def service_environment(settings: Settings, service: str, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the whole environment of one service: the caller's without what is foreign, ours, and the marks."""
+    inherited = os.environ if base is None else base
+    kept = {name: value for name, value in inherited.items() if not name.startswith(FOREIGN)}
+    return {**kept, **environment(settings), HOME_MARK: str(settings.home), SERVICE_MARK: service}
+
+
+def _configuration(settings: Settings) -> dict[str, str]:
+    """Repeat what was set explicitly, so that a child reads the very same configuration."""
+    named = settings.model_dump(include=settings.model_fields_set | {"home", "cache"})
+    return {f"TICK_{name.upper()}": _text(value) for name, value in named.items() if value is not None} | _jars(settings)
+
+
+def _jars(settings: Settings) -> dict[str, str]:
+    """Name the embedded jars unless a configuration names others or a cluster ships them."""
+    if settings.spark_jars or not settings.spark_master.startswith("local") or missing_parts(settings):
+        return {}
+    return {"TICK_SPARK_JARS": ",".join(str(jar) for jar in provisioned(settings).spark_jars)}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, (tuple, list)):
+        return ",".join(str(part) for part in value)
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def _object_store(settings: Settings) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": settings.secrets.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": settings.secrets.s3_secret_key.get_secret_value(),
+        "AWS_DEFAULT_REGION": settings.s3_region,
+        "AWS_REGION": settings.s3_region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "MLFLOW_S3_ENDPOINT_URL": settings.s3_address,
+    }
+
+
+def _tracking(settings: Settings) -> dict[str, str]:
+    return {
+        "MLFLOW_TRACKING_URI": settings.mlflow_address,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+    }
+
+
+def _orchestration(settings: Settings) -> dict[str, str]:
+    return {
+        "DAGSTER_HOME": str(dagster_home(settings)),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "DBT_TARGET_PATH": str(settings.home / "dbt" / "target"),
+        "DBT_LOG_PATH": str(settings.home / "dbt" / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "TICK_DAGSTER_DATABASE": settings.postgres_database_url("dagster"),
+        **_catalog_account(settings),
+    }
+
+
+def _catalog_account(settings: Settings) -> dict[str, str]:
+    """Name the Postgres account apart from its address, as Trino's catalog file wants it."""
+    account = urlsplit(settings.postgres_address)
+    return {"TICK_CATALOG_USER": unquote(account.username or ""), "TICK_CATALOG_PASSWORD": unquote(account.password or "")}
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Return the folder of `dagster.yaml`."""
+    return settings.home / "dagster"
+
+
+def _java(settings: Settings) -> dict[str, str]:
+    """Name Spark's Java and Python, where Spark runs on this machine."""
+    values = {"SPARK_LOCAL_IP": settings.host, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    if missing_parts(settings):
+        return values
+    return {**values, "JAVA_HOME": str(provisioned(settings).java21_home)}
+
+
+def _no_proxy(settings: Settings) -> str:
+    named = [name for name in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if name]
+    return ",".join(dict.fromkeys([*named, "127.0.0.1", "localhost", settings.host]))
