@@ -153,9 +153,6 @@ def _answer(subject: str, gates: tuple[Gate, ...], figures: Figures) -> str:
     if not refusing:
         return f"PASSED: {subject} clears all {len(gates)} gates, {costs}."
     first, others = refusing[0], ", ".join(gate.name for gate in refusing[1:])
-    shown = (
-        "no figure" if first.figure is None else f"{format_figure(first.figure)}, needs {first.comparison} {format_figure(first.threshold)}"
-    )
-    return f"REJECTED by {first.name}: {subject} has {first.label[0].lower()}{first.label[1:]} {shown}; {costs}" + (
-        f"; also refused by {others}." if others else "."
-    )
+    found = "no figure" if first.figure is None else format_figure(first.figure)
+    what = f"{first.label[0].lower()}{first.label[1:]}: {found}, needs {first.comparison} {format_figure(first.threshold)}"
+    return f"REJECTED by {first.name}: {subject}, {what}; {costs}" + (f"; also refused by {others}." if others else ".")

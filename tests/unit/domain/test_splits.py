@@ -81,7 +81,7 @@ def test_embargo_is_at_least_the_longest_feature_memory() -> None:
 
 def test_walk_forward_windows_roll() -> None:
     windows = splits.walk_forward_windows(DATES, 5)
-    assert [(w.train[0], w.train[-1], w.test) for w in windows][0] == (DATES[0], DATES[4], DATES[5])
+    assert (windows[0].train[0], windows[0].train[-1], windows[0].test) == (DATES[0], DATES[4], DATES[5])
     assert [w.test for w in windows] == list(DATES[5:])
 
 

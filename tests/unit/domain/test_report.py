@@ -1,0 +1,110 @@
+"""The page: the answer comes first, everything is escaped, nothing is fetched."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import pytest
+
+from tick_assets.domain import evaluation, gates, report, splits, training
+from tick_assets.domain.dataset import TrainingSet
+from tick_assets.domain.instruments import Market
+from tick_assets.domain.signals import Strategy
+
+Build = Callable[[float, int, int], TrainingSet]
+POLICY = gates.parse_policy((files("tick_assets") / "policy.toml").read_text(encoding="utf-8"))
+VOID = {"meta", "br", "link", "img"}
+
+
+@pytest.fixture(scope="module")
+def data(build_events: Build, syn_market: Market) -> report.ReportData:
+    events, strategy = build_events(2.0, 5, 4), Strategy()
+    split = splits.split_dates(events.dates)
+    seen, ahead = events.on_dates(split.search), events.on_dates(split.test)
+    result = training.search(seen, strategy, syn_market, n_trials=3)
+    chosen = result.best.configuration
+    model = training.fit_final(seen, chosen.booster, ahead)
+    validation = evaluation.evaluate_validation(result)
+    test = evaluation.evaluate_test(ahead, model, replace(strategy, threshold=chosen.threshold), syn_market, POLICY.scenarios)
+    windows = evaluation.walk_forward(events, chosen, strategy, syn_market, 2)
+    verdict = gates.evaluate(POLICY, evaluation.gate_figures(validation, result, test, windows, None, 0, 0), "SYN.direction@<1>")
+    return report.ReportData(
+        model_id="SYN.direction@<1>",
+        verdict=verdict,
+        result=result,
+        validation=validation,
+        test=test,
+        windows=windows,
+        dates=events.dates,
+        account_currency="USD",
+        lots=strategy.max_position,
+        is_synthetic=True,
+        issued_at=datetime(2024, 1, 20, 12, tzinfo=UTC),
+        identities={"dataset id": "ab" * 32},
+        gate_reasons={rule.name: rule.reason for rule in POLICY.gates},
+        sources=("synthetic-base",),
+    )
+
+
+class _Nesting(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        return
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and self.open[-1] not in ("style", "title"):
+            self.text.append(data.strip())
+
+
+def _parsed(page: str) -> _Nesting:
+    parser = _Nesting()
+    parser.feed(page)
+    return parser
+
+
+def test_report_is_well_nested_and_begins_with_the_answer(data: report.ReportData) -> None:
+    parsed = _parsed(report.render_report(data))
+    assert parsed.open == []
+    assert parsed.text[0] == data.verdict.answer
+    assert parsed.text[0].startswith("REJECTED by completeness")
+
+
+def test_report_names_every_gate_and_its_result(data: report.ReportData) -> None:
+    text = " ".join(_parsed(report.render_report(data)).text)
+    assert all(rule.name in text and rule.label in text for rule in POLICY.gates)
+    assert "no figure" in text
+
+
+def test_report_needs_no_network_and_is_small(data: report.ReportData) -> None:
+    page = report.render_report(data)
+    assert "<script" not in page
+    assert "src=" not in page
+    assert page.count("http") == page.count('xmlns="http://www.w3.org/2000/svg"')
+    assert len(page) < 200_000
+
+
+def test_report_says_that_the_market_is_synthetic(data: report.ReportData) -> None:
+    assert "The market is synthetic" in report.render_report(data)
+    assert "The market is synthetic" not in report.render_report(replace(data, is_synthetic=False))
+
+
+def test_report_of_a_model_that_never_traded(data: report.ReportData, build_events: Build, syn_market: Market) -> None:
+    events = build_events(2.0, 5, 4)
+    ahead = events.on_dates(events.dates[-1:])
+    model = training.fit_final(events, training.BoosterParams(rounds=2, eta=0.01))
+    silent = evaluation.evaluate_test(ahead, model, Strategy(threshold=0.99), syn_market, POLICY.scenarios)
+    assert silent.figures.n_trades == 0
+    assert _parsed(report.render_report(replace(data, test=silent, windows=()))).open == []
