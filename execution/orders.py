@@ -153,6 +153,7 @@ class OrderReport:
     price: float = 0.0
     quantity: float = 0.0
     message: str = ""
+    position_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,11 @@ class TradeServer:
         self.now_us = 0
         self.lines = {name: _Line(spec, empty_history()) for name, spec in market.symbols.items()}
         self._in_flight: list[_InFlight] = []
+        self._draw_keys: dict[int, str] = {}
+
+    def draw_key_of(self, position_id: int) -> str:
+        """Return the draw key (the signal id) of the order that opened a position."""
+        return self._draw_keys[position_id]
 
     # Clock and ticks.
     def begin_session(self, histories: Mapping[str, TickHistory]) -> None:
@@ -342,6 +347,7 @@ class TradeServer:
             held = next((p for p in self.ledger.positions.values() if p.symbol == order.symbol), None)
             if held is not None:
                 return self._net(held, order, ticket, points, volume)
+        self._draw_keys[ticket] = order.draw_key
         self.ledger.positions[ticket] = BookPosition(
             ticket, ticket, order.symbol, order.sign, volume, points, order.stop_points, order.target_points, self.now_us, self.now_us,
             order.magic, order.comment, order.draw_key,
