@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from pathlib import Path
+from tempfile import mkstemp
 
 from tick_assets.settings import Settings
 
@@ -52,8 +53,7 @@ def _base64(raw: bytes) -> str:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file of mode 0600, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle, temporary = mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
     with os.fdopen(handle, "w") as stream:
         stream.write(text)
     os.replace(temporary, path)

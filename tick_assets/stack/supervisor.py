@@ -68,7 +68,15 @@ class Supervisor:
             self._clear(waiting)
             self._check_ports(waiting)
             self._start_all(site, waiting, report)
+            self._refresh(site, chosen, waiting)
         return [status for status in self.status() if status.name in {service.name for service in chosen}]
+
+    def _refresh(self, site: Site, chosen: Iterable[Service], restarted: Iterable[Service]) -> None:
+        """Let services that kept running find what was restarted beneath them: Trino's first query on a dead connection fails."""
+        names = {service.name for service in restarted}
+        for service in chosen:
+            if service.name not in names and names.intersection(service.needs):
+                service.complete(site)
 
     def _chosen(self, only: Iterable[str]) -> list[Service]:
         """Return the named services and what they need, or all; those elsewhere or not in this checkout are left out."""
@@ -97,9 +105,9 @@ class Supervisor:
             return False
         return service.is_healthy(self._settings)
 
-    def _clear(self, services: Iterable[Service]) -> None:
+    def _clear(self, services: Sequence[Service]) -> None:
         """End what is left of services about to be started."""
-        self._end_all([service for service in services], lambda line: None)
+        self._end_all(services, lambda line: None)
 
     def _check_ports(self, services: Iterable[Service]) -> None:
         taken = [message for service in services if (message := self._port_trouble(service))]
