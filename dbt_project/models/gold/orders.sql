@@ -1,0 +1,5 @@
+with orders as (
+    select * from {{ ref('stg_orders') }}
+)
+
+select * from orders

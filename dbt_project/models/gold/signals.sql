@@ -1,0 +1,5 @@
+with signals as (
+    select * from {{ ref('stg_signals') }}
+)
+
+select * from signals

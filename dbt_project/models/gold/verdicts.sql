@@ -1,0 +1,5 @@
+with verdicts as (
+    select * from {{ ref('stg_verdicts') }}
+)
+
+select * from verdicts

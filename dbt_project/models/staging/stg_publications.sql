@@ -1,0 +1,18 @@
+with source as (
+    select * from {{ source('evidence', 'publications') }}
+),
+
+renamed as (
+    select
+        symbol,
+        date,
+        publication_id,
+        raw_rows,
+        silver_rows,
+        reject_rows,
+        content_hash,
+        published_at
+    from source
+)
+
+select * from renamed

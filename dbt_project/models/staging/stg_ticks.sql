@@ -1,0 +1,22 @@
+with source as (
+    select * from {{ source('silver', 'ticks') }}
+),
+
+renamed as (
+    select
+        symbol,
+        date,
+        ts_event,
+        seq,
+        bid_points,
+        ask_points,
+        ask_points - bid_points as spread_points,
+        price_factor,
+        bid_size,
+        ask_size,
+        starts_with(source, 'synthetic') as is_synthetic,
+        publication_id
+    from source
+)
+
+select * from renamed
