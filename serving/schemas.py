@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9._]{1,32}$")]
+Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9._]{0,31}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 EventId = Annotated[str, Field(min_length=1, max_length=200)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
