@@ -110,14 +110,16 @@ def _disk(name: str, path: Path, needed_gb: float) -> Finding:
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     free_gb = shutil.disk_usage(there).free / 1e9
     ok = free_gb >= needed_gb and os.access(there, os.W_OK)
-    return Finding(name, ok, f"{free_gb:.1f} GB free at {there}, needed {needed_gb:g} GB", "Free some, or set the variable to another folder.")
+    remedy = "Free some, or set the variable to another folder."
+    return Finding(name, ok, f"{free_gb:.1f} GB free at {there}, needed {needed_gb:g} GB", remedy)
 
 
 def _secrets(settings: Settings) -> Finding:
     if not settings.secrets_file.exists():
         return Finding("secrets", True, "none yet; the first `tick up` generates them")
     private = settings.secrets_file.stat().st_mode & 0o077 == 0
-    return Finding("secrets", private, "readable by their owner only" if private else "readable by others", f"chmod 600 '{settings.secrets_file}'")
+    found = "readable by their owner only" if private else "readable by others"
+    return Finding("secrets", private, found, f"Run chmod 600 '{settings.secrets_file}'.")
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:

@@ -21,7 +21,20 @@ from tick_assets.stack.provision import missing_parts, provisioned
 HOME_MARK = "TICK_STACK_HOME"
 """Set in every service and so in all that a service starts: `down` finds what is left by it."""
 SERVICE_MARK = "TICK_STACK_SERVICE"
-FOREIGN = ("PG", "MLFLOW_", "DAGSTER_", "SPARK_", "AWS_", "DBT_", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+FOREIGN = (
+    "PG",
+    "MLFLOW_",
+    "DAGSTER_",
+    "SPARK_",
+    "AWS_",
+    "DBT_",
+    "JAVA_TOOL_",
+    "_JAVA_",
+    "JDK_JAVA_",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "VIRTUAL_ENV",
+)
 """Prefixes of the caller's variables that would lead a service astray, such as the address of another Postgres."""
 
 

@@ -18,7 +18,7 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -248,7 +248,7 @@ def _resolve(artifact: MavenArtifact, folder: Path, report: Report) -> Path:
     return component.artifact(classifier=artifact.classifier, packaging=artifact.packaging).resolve()
 
 
-def _progress(report: Report) -> Callable[[str, int], object]:
+def _progress(report: Report) -> Callable[[str, int], AbstractContextManager[Callable[[int], None]]]:
     """Report the start, and then every five seconds, of one download."""
 
     @contextmanager
@@ -290,7 +290,8 @@ def _partial(cache: Path, what: str) -> Iterator[Path]:
     try:
         yield folder
     except OSError as error:
-        raise ProvisionError(f"Expected room for {what} in {cache}, was: {error}. Free some, or set TICK_CACHE to another folder.") from error
+        remedy = "Free some, or set TICK_CACHE to another folder."
+        raise ProvisionError(f"Expected room for {what} in {cache}, was: {error}. {remedy}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if not any((cache / "partial").iterdir()):

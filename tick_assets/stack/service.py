@@ -19,6 +19,8 @@ from tick_assets.settings import PROJECT_ROOT, Settings
 from tick_assets.stack.environment import service_environment
 from tick_assets.stack.provision import Provisioned
 
+ADDRESS_ENDINGS = ("_port", "_url", "_endpoint", "host")
+
 
 @dataclass(frozen=True)
 class Site:
@@ -65,7 +67,7 @@ class Service(ABC):
 
     def fingerprint(self, settings: Settings) -> str:
         """Digest the addresses that the server was started with; another digest means that it must be started again."""
-        addresses = {name: str(value) for name, value in settings.model_dump().items() if name.endswith(("_port", "_url", "_endpoint", "host"))}
+        addresses = {name: str(value) for name, value in settings.model_dump().items() if name.endswith(ADDRESS_ENDINGS)}
         return hashlib.sha256(json.dumps(addresses, sort_keys=True).encode()).hexdigest()[:16]
 
     def variables(self, site: Site) -> dict[str, str]:

@@ -185,9 +185,10 @@ class Supervisor:
         while remaining:
             needed = {name for service in remaining for name in service.needs}
             leaves = [service for service in remaining if service.name not in needed]
-            marked = processes.marked_processes(self._settings.home)
+            found = processes.marked_processes(self._settings.home)
+            marked = [found.get(service.name, []) for service in leaves]
             with ThreadPoolExecutor(max_workers=len(leaves)) as pool:
-                ended = list(pool.map(lambda service: self._end(service, marked.get(service.name, []), report), leaves))
+                ended = list(pool.map(self._end, leaves, marked, [report] * len(leaves)))
             if not all(ended):
                 stuck = ", ".join(service.name for service, gone in zip(leaves, ended, strict=True) if not gone)
                 raise StackError(f"Expected {stuck} to end, was still running after SIGKILL. Look at `tick status`.")

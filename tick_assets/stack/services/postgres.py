@@ -162,7 +162,7 @@ def _make_cluster(site: Site, data: Path) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     write_private(password_file, settings.secrets.postgres_password.get_secret_value() + "\n")
     _give_away(settings, password_file)
-    options = ["-U", USER, "--auth=scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8", "--locale=C", "--no-instructions", "--no-sync"]
+    options = ["-U", USER, "--auth=scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8", "--locale=C", "-N", "--no-instructions"]
     command = [*as_unprivileged(settings), str(binaries(settings) / "initdb"), "-D", str(draft), *options]
     done = subprocess.run(command, env=Postgres().variables(site), cwd=data.parent, capture_output=True, text=True, check=False)
     password_file.unlink()

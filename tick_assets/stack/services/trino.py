@@ -108,8 +108,8 @@ def _document(answer: Any) -> dict[str, Any]:
 
 def make_catalog_tables(settings: Settings) -> None:
     """Let PyIceberg make the catalog's two tables, once: Trino expects to find them."""
-    present = rows_of(settings, "catalog", "select count(*) from pg_tables where tablename in ('iceberg_tables', 'iceberg_namespace_properties')")
-    if present[0][0] == 2:
+    query = "select count(*) from pg_tables where tablename in ('iceberg_tables', 'iceberg_namespace_properties')"
+    if rows_of(settings, "catalog", query)[0][0] == 2:
         return
     from pyiceberg.catalog.sql import SqlCatalog
 
