@@ -99,6 +99,7 @@ def create_app(
     install_problem_handlers(app)
     for router in (
         ticks.router,
+        ticks.stream_router,
         signals.router,
         signals.stream_router,
         models.admin_router,

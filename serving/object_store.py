@@ -83,8 +83,8 @@ class InMemoryObjectStore(ObjectStore):
 
 def connect_object_store(settings: ServiceSettings, secrets: ServiceSecrets) -> S3ObjectStore:
     """Return the configured bucket; no request is made yet."""
-    import boto3  # type: ignore[import-untyped]
-    from botocore.config import Config  # type: ignore[import-untyped]
+    import boto3
+    from botocore.config import Config
 
     client = boto3.client(
         "s3",

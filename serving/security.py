@@ -30,6 +30,8 @@ ROLE_SCOPES: Mapping[str, frozenset[str]] = {
     "viewer": frozenset({SIGNALS_READ}),
 }
 FAILURES_PER_MINUTE = 30
+POLICY_VIOLATION = 1008
+"""The close code of a WebSocket that is not admitted."""
 _MAX_BUCKETS = 4096
 
 

@@ -19,11 +19,7 @@ Events = Annotated[ExecutionsIn | ExecutionIn | list[ExecutionIn], Body(union_mo
 @router.post("/executions", response_model=ExecutionsOut)
 async def post_executions(events: Events, parts: PartsDep, caller: CallerDep) -> dict[str, int]:
     """Keep one event, a list, or `{"events": [...]}`; a repeated `event_id` changes nothing."""
-    if isinstance(events, ExecutionsIn):
-        found = events.events
-    else:
-        found = events if isinstance(events, list) else [events]
-    accepted, duplicates = parts.executions.take([event.model_dump(mode="json") for event in found], caller.name)
+    accepted, duplicates = parts.executions.take([event.model_dump(mode="json") for event in _listed(events)], caller.name)
     return {"accepted": accepted, "duplicates": duplicates}
 
 
@@ -31,3 +27,9 @@ async def post_executions(events: Events, parts: PartsDep, caller: CallerDep) ->
 async def get_executions(parts: PartsDep, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> dict[str, Any]:
     """Return the newest order events, newest first."""
     return {"executions": list(parts.executions.recent)[::-1][:limit]}
+
+
+def _listed(events: ExecutionsIn | ExecutionIn | list[ExecutionIn]) -> list[ExecutionIn]:
+    if isinstance(events, ExecutionsIn):
+        return events.events
+    return events if isinstance(events, list) else [events]

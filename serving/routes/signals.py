@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Annotated
+from typing import Annotated, Any
 
+import anyio
 import orjson
 from fastapi import APIRouter, Query, Response, WebSocket, WebSocketDisconnect
 
 from serving.dependencies import Parts, PartsDep, parts_of
 from serving.problems import Problem
 from serving.schemas import SignalsOut, Symbol
-from serving.security import SIGNALS_READ, guarded
+from serving.security import POLICY_VIOLATION, SIGNALS_READ, guarded
 
 router = APIRouter(prefix="/v1", tags=["signals"], route_class=guarded(SIGNALS_READ))
 stream_router = APIRouter(prefix="/v1", tags=["signals"])
 
-POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
+TRY_AGAIN_LATER = 1013
 
 
 @router.get("/signals", response_model=SignalsOut)
@@ -47,37 +48,34 @@ async def stream_signals(socket: WebSocket, symbol: str | None = None, after: st
     await socket.accept()
     parts.metrics.streams.inc()
     queue = parts.signals.log.listen()
-    sender = asyncio.create_task(_send(socket, parts, queue, symbol, after))
-    receiver = asyncio.create_task(_receive(socket))
     try:
-        await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_until_gone, socket, group.cancel_scope)
+            await _send(socket, parts, queue, symbol, after)
+            group.cancel_scope.cancel()
     finally:
         parts.signals.log.forget(queue)
         parts.metrics.streams.dec()
-        for task in (sender, receiver):
-            task.cancel()
-        await asyncio.gather(sender, receiver, return_exceptions=True)
 
 
 async def _send(
-    socket: WebSocket, parts: Parts, queue: asyncio.Queue[dict[str, object] | None], symbol: str | None, after: str | None
+    socket: WebSocket, parts: Parts, queue: asyncio.Queue[dict[str, Any] | None], symbol: str | None, after: str | None
 ) -> None:
     missed = parts.signals.log.after(after, symbol, 10_000) if after else []
-    for document in missed:
-        await socket.send_text(orjson.dumps(document).decode())
-    while (following := await queue.get()) is not None:
-        if symbol is None or following["symbol"] == symbol:
-            await socket.send_text(orjson.dumps(following).decode())
-    await socket.close(TRY_AGAIN_LATER, "STREAM_ENDED")
-
-
-async def _receive(socket: WebSocket) -> None:
-    """Notice that the other side went away; what it says is ignored."""
     with contextlib.suppress(WebSocketDisconnect):
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
+        for document in missed:
+            await socket.send_text(orjson.dumps(document).decode())
+        while (following := await queue.get()) is not None:
+            if symbol is None or following["symbol"] == symbol:
+                await socket.send_text(orjson.dumps(following).decode())
+        await socket.close(TRY_AGAIN_LATER, "STREAM_ENDED")
+
+
+async def _until_gone(socket: WebSocket, scope: anyio.CancelScope) -> None:
+    """Notice that the other side went away; what it says is ignored."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+    scope.cancel()
 
 
 def _check_symbol(parts: Parts, symbol: str | None) -> None:

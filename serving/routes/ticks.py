@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from time import perf_counter
 from typing import Annotated, Any, Literal
 
 import anyio.to_thread
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response, WebSocket, WebSocketDisconnect
 
-from serving.dependencies import CallerDep, Parts, PartsDep
+from serving.dependencies import CallerDep, Parts, PartsDep, parts_of
 from serving.model_bundle import BundleRefusedError
-from serving.problems import Problem
+from serving.problems import Problem, problem_body
 from serving.schemas import Name, TickIn, TicksOut
-from serving.security import ADMIN, TICKS_WRITE, Caller, guarded
+from serving.security import ADMIN, POLICY_VIOLATION, TICKS_WRITE, Caller, guarded
 from serving.served_model import ServedModel
 from serving.signal_service import TakenTicks
 from serving.tick_batches import SymbolBatch, parse_tick_batches
 
 router = APIRouter(prefix="/v1", tags=["ticks"], route_class=guarded(TICKS_WRITE))
+stream_router = APIRouter(prefix="/v1", tags=["ticks"])
 
 _TICK = TickIn.model_json_schema()
 _BODY = {
@@ -55,12 +57,39 @@ async def post_ticks(
     return Response(_encode(taken), media_type="application/json")
 
 
+@stream_router.websocket("/ticks/stream")
+async def stream_ticks(socket: WebSocket) -> None:
+    """Take live ticks message by message, each as the body of `POST /v1/ticks`; answer each, in order, or with its problem."""
+    parts = parts_of(socket)
+    try:
+        caller = parts.keys.admit(socket, TICKS_WRITE)
+    except Problem as problem:
+        await socket.close(POLICY_VIOLATION, problem.code)
+        return
+    await socket.accept()
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            body = message.get("bytes") or (message.get("text") or "").encode("utf-8", errors="replace")
+            await socket.send_text(_answer(parts, caller, body).decode())
+
+
 @router.delete("/replays/{replay_id}", status_code=204)
 async def end_replay(replay_id: Name, parts: PartsDep) -> Response:
     """Forget a replay's kernels."""
     if not parts.signals.end_replay(replay_id):
         raise Problem(404, "REPLAY_UNKNOWN", "Expected the id of a running replay.")
     return Response(status_code=204)
+
+
+def _answer(parts: Parts, caller: Caller, body: bytes) -> bytes:
+    try:
+        batches = parse_tick_batches(body, parts.signals.market.instruments, parts.settings.service_batch_limit, is_replay=False)
+        return _encode(parts.signals.take_live(batches, caller.account))
+    except Problem as problem:
+        return problem_body(problem.status_code, problem.code, problem.detail, problem.members)
 
 
 async def _candidate(

@@ -55,7 +55,8 @@ def test_every_route_is_in_the_table(world: World) -> None:
     document = world.app.openapi()
     listed = {path.split("?")[0] for _, path in ROUTES}
     concrete = {"{symbol}": "EURUSD", "{strategy}": "direction", "{replay_id}": "x", "{run_id}": "r1"}
-    for path in document["paths"]:
+    for template in document["paths"]:
+        path = template
         for name, value in concrete.items():
             path = path.replace(name, value)
         assert path in listed | OPEN_PATHS

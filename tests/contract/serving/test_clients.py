@@ -36,13 +36,28 @@ def test_stream_sends_what_came_since_and_what_comes(client: TestClient, world: 
         later = walk(int(walk(minutes=17).ts_us[-1]), minutes=2)
         world.clock.set(int(later.ts_us[-1]))
         answer = client.post("/v1/ticks", json=to_json_ticks(later), headers=auth("trader")).json()
-        assert answer["signals"] and [socket.receive_json() for _ in answer["signals"]] == answer["signals"]
+        assert answer["signals"]
+        assert [socket.receive_json() for _ in answer["signals"]] == answer["signals"]
 
 
-@pytest.mark.parametrize(("headers", "path"), [({}, "/v1/stream"), (auth("viewer"), "/v1/stream?symbol=NOSUCH")])
+@pytest.mark.parametrize(
+    ("headers", "path"), [({}, "/v1/stream"), (auth("viewer"), "/v1/stream?symbol=NOSUCH"), (auth("viewer"), "/v1/ticks/stream")]
+)
 def test_stream_is_refused(client: TestClient, headers: dict[str, str], path: str) -> None:
     with pytest.raises(WebSocketDisconnect), client.websocket_connect(path, headers=headers) as socket:
         socket.receive_json()
+
+
+def test_tick_stream_answers_each_message(client: TestClient, world: World) -> None:
+    rows = to_json_ticks(walk(minutes=1))[:3]
+    world.clock.advance(30)
+    with client.websocket_connect("/v1/ticks/stream", headers=auth("trader")) as socket:
+        socket.send_text(json.dumps(rows[0]))
+        socket.send_bytes(json.dumps(rows[1:]).encode())
+        socket.send_text("{")
+        answers = [socket.receive_json() for _ in range(3)]
+    assert [answer.get("accepted") for answer in answers] == [1, 2, None]
+    assert answers[2]["reason_code"] == "BODY_MALFORMED"
 
 
 def test_ea_leases_acknowledges_and_gets_each_signal_once(client: TestClient, world: World) -> None:
@@ -145,7 +160,8 @@ def test_lifecycle_that_dagster_refuses_or_misses_is_a_problem(tmp_path: Path) -
 def test_page_needs_nothing_else_and_says_so(client: TestClient) -> None:
     page = client.get("/")
     policy = page.headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "unsafe-inline" not in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy
     assert not re.search(r"(?:src|href)\s*=\s*[\"']?(?:https?:)?//", page.text)
     assert not re.search(r"\son\w+=|style=", page.text)
 
