@@ -159,7 +159,7 @@ class OrderDesk:
 
     def _snapshot(self, signal: Signal, now: int) -> RiskSnapshot:
         account = self._terminal.account()
-        unknown = [order for order in self._journal.orders_in(OrderState.UNKNOWN)]
+        unknown = self._journal.orders_in(OrderState.UNKNOWN)
         in_flight = any(order.symbol == signal.symbol for order in self._journal.orders_in(OrderState.SENDING))
         limit = self._policy.orders_per_minute_max
         return RiskSnapshot(
@@ -207,7 +207,7 @@ class OrderDesk:
         self._record(order_key, OrderState.SENDING, {})
         try:
             report = self._terminal.submit(request)
-        except Exception as error:  # noqa: BLE001 Whatever broke, the request may have left: only UNKNOWN is true.
+        except Exception as error:
             report = OrderReport(Outcome.UNKNOWN, "EXCEPTION", message=repr(error))
         self._pacer.mark_busy(request.symbol)
         state = _state_of(report)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from execution.desk import ManagedPosition, OrderDesk
-from execution.orders import Quote, QuoteCursor, to_datetime, to_us
+from execution.orders import Quote, QuoteCursor, to_datetime
 from execution.ports import (
     Mark,
     Pacer,
@@ -58,13 +58,13 @@ class EngineCounts:
 
 
 class Engine:
-    """Feeds the service and acts on its signals. `is_strict` raises when the service fails: a replay must not skip quotes."""
+    """Feeds the service and acts on its signals. `is_replay` walks time from signal to signal and raises when the service fails."""
 
-    def __init__(self, desk: OrderDesk, pacer: Pacer, service: SignalService | None = None, *, is_strict: bool = False) -> None:
+    def __init__(self, desk: OrderDesk, pacer: Pacer, service: SignalService | None = None, *, is_replay: bool = False) -> None:
         self._desk = desk
         self._pacer = pacer
         self._service = service
-        self._is_strict = is_strict
+        self._is_replay = is_replay
         self._unposted: list[Quote] = []
         self._unreported: list[Mapping[str, Any]] = []
         self.counts = EngineCounts()
@@ -74,11 +74,11 @@ class Engine:
         self._unreported.append(event)
 
     def step(self, chunk: Sequence[Quote]) -> list[tuple[Signal, RiskVerdict]]:
-        """Post a chunk, act on its signals and let time pass to its last quote."""
+        """Post a chunk and act on its signals. In a replay time then stands at the last one: a quote's stamp may be wrong."""
         self.counts.quotes += len(chunk)
         verdicts = [(signal, self.act(signal)) for signal in self._signals_of(chunk)]
-        if chunk:
-            self.walk_to(to_us(chunk[-1].ts_event))
+        if not self._is_replay:
+            self.walk_to(self._pacer.now_us())
         self.report()
         return verdicts
 
@@ -92,7 +92,7 @@ class Engine:
             signals = self._service.post_ticks(self._unposted)
         except ServiceUnavailableError:
             self.counts.service_failures += 1
-            if self._is_strict:
+            if self._is_replay:
                 raise
             return []
         self._unposted = []

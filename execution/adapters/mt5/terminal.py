@@ -248,7 +248,7 @@ class MetaTrader5Terminal(TerminalPort):
             announce(request["magic"], request["comment"], order.client_order_id)
         try:
             result, (code, text) = self._ask(self._module.order_send, request)
-        except Exception as error:  # noqa: BLE001 Whatever broke, the request may have left: only UNKNOWN is true.
+        except Exception as error:
             return OrderReport(Outcome.UNKNOWN, "EXCEPTION", message=repr(error))
         if result is None:
             is_refused_here = code == mt5.RES_E_INVALID_PARAMS

@@ -199,7 +199,7 @@ class SimulatedMetaTrader5:
         terms, server = self.market.account, self.server
         margin, equity = server.margin(), server.equity()
         blank: dict[str, Any] = dict.fromkeys(records.AccountInfo._fields, 0.0)
-        return records.AccountInfo(**{**blank, 
+        return records.AccountInfo(**{**blank,
             "login": self.faults.login_seen or terms.login, "trade_mode": _TRADE_MODES[terms.trade_mode], "leverage": terms.leverage,
             "limit_orders": 200, "margin_so_mode": mt5.ACCOUNT_STOPOUT_MODE_PERCENT, "trade_allowed": True, "trade_expert": True,
             "margin_mode": mt5.ACCOUNT_MARGIN_MODE_RETAIL_HEDGING if self._is_hedging else mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING,
@@ -281,7 +281,7 @@ class SimulatedMetaTrader5:
             tick_value = tick_value / (bid / spec.price_factor) if bid else 0.0
         blank: dict[str, Any] = dict.fromkeys(records.SymbolInfo._fields, 0.0)
         texts = dict.fromkeys(("basis", "category", "bank", "exchange", "formula", "isin", "page"), "")
-        return records.SymbolInfo(**{**blank, **texts, 
+        return records.SymbolInfo(**{**blank, **texts,
             "custom": False, "select": name in self._selected, "visible": name in self._selected,
             "time": to_server_us(self.clock, stamp) // 1_000_000 if stamp else 0, "digits": spec.digits, "spread": ask - bid,
             "spread_float": True, "ticks_bookdepth": 1, "trade_calc_mode": mt5.SYMBOL_CALC_MODE_FOREX,

@@ -254,6 +254,8 @@ class TradeServer:
         line = self.lines[order.symbol]
         arrival = self._arrival_us(order)
         row = line.history.first_at_or_after(arrival, line.row + 1)
+        if order.closes and self._ends_before(order, row):
+            return self._refuse(order, mt5.TRADE_RETCODE_POSITION_CLOSED)
         if row >= len(line.history):
             return self._run_out(order, arrival)
         if not order.closes and int(line.history.ts_us[row]) > arrival + self._quote_wait_us:
@@ -261,6 +263,18 @@ class TradeServer:
             return self._refuse(order, mt5.TRADE_RETCODE_PRICE_OFF)
         self.advance_to_row(order.symbol, row)
         return self._execute(order, arrival)
+
+    def _ends_before(self, order: MarketOrder, row: int) -> bool:
+        """Play up to the tick, at most `row`, whose stop or target ends the position before its close arrives.
+
+        The caller is answered at that tick and not at the close's arrival: a backtest is free to trade again then.
+        """
+        line, position = self.lines[order.symbol], self.ledger.positions[order.closes]
+        end = min(row, len(line.history) - 1)
+        hit = line.history.first_exit(line.row + 1, end, position.sign, position.stop_points, position.target_points)
+        if hit >= 0:
+            self.advance_to_row(order.symbol, hit)
+        return order.closes not in self.ledger.positions
 
     def send_and_forget(self, order: MarketOrder) -> None:
         """Let an order travel without waiting for it."""
