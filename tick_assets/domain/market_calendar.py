@@ -11,7 +11,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
-ASSET_CLASSES = ("fx", "metals", "indices", "crypto")
+ASSET_CLASSES = ("fx", "metal", "index", "crypto")
 CLOSE_HOUR = 17
 """Hour of the New York day at which the trading day, and on Friday the week, ends."""
 _SUNDAY, _FRIDAY, _SATURDAY = 6, 4, 5

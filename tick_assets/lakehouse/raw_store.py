@@ -104,7 +104,9 @@ class Manifest:
 
 @dataclass(frozen=True)
 class HourOutcome:
-    """What one hour turned out to be. `rows` (raw_csv.ROW_SCHEMA) is given exactly for `ok`; `response` is what was delivered, if anything."""
+    """What one hour turned out to be. `rows` (raw_csv.ROW_SCHEMA) is given exactly for `ok`; `response` is what was delivered, if anything;
+    `kept_sha256` names a delivery of many hours that `keep_delivered` took before.
+    """
 
     hour: int
     state: HourState
@@ -114,6 +116,13 @@ class HourOutcome:
     response: bytes = b""
     rows: pl.DataFrame | None = None
     reason: str = ""
+    kept_sha256: str = ""
+
+    @property
+    def response_sha256(self) -> str:
+        if self.kept_sha256:
+            return self.kept_sha256
+        return hashlib.sha256(self.response).hexdigest() if self.response else ""
 
 
 @dataclass(frozen=True)
@@ -194,10 +203,11 @@ class RawStore:
         return manifest.revisions if manifest else ()
 
     def current_source(self, symbol: str, day: date, order: Sequence[str]) -> str | None:
-        """Return the one source of a date that is current: the first in `order` that has r000, else the first by name."""
-        written = [source for source in self.sources() if self.revisions(source, symbol, day)]
-        preferred = [source for source in order if source in written]
-        return next(iter(preferred or sorted(written)), None)
+        """Return the one source of a date that is current: the first that has rows, else the first with r000; `order` first, then by name."""
+        files = {source: self.revisions(source, symbol, day) for source in self.sources()}
+        ranked = [source for source in (*order, *sorted(set(files) - set(order))) if files.get(source)]
+        with_rows = [source for source in ranked if any(entry.rows for entry in files[source])]
+        return next(iter(with_rows or ranked), None)
 
     # Writing.
     def record(
@@ -223,13 +233,17 @@ class RawStore:
                 self._unstage(manifest)
             return report
 
-    def _keep_delivery(self, source: str, symbol: str, outcome: HourOutcome) -> None:
-        if not outcome.response:
-            return
-        place = QUARANTINE if outcome.state is HourState.FAILED else DELIVERED
-        path = self.folder(source, symbol) / place / hashlib.sha256(outcome.response).hexdigest()
+    def keep_delivered(self, source: str, symbol: str, content: bytes, *, is_usable: bool = True) -> str:
+        """Keep delivered bytes under their sha-256 and return it; bytes that could not be used go to quarantine."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self.folder(source, symbol) / (DELIVERED if is_usable else QUARANTINE) / sha256
         if not path.is_file():
-            write_file(path, outcome.response, is_read_only=True)
+            write_file(path, content, is_read_only=True)
+        return sha256
+
+    def _keep_delivery(self, source: str, symbol: str, outcome: HourOutcome) -> None:
+        if outcome.response:
+            self.keep_delivered(source, symbol, outcome.response, is_usable=outcome.state is not HourState.FAILED)
 
     def _write_revision(self, manifest: Manifest, rows: dict[int, pl.DataFrame], now: datetime) -> RecordReport:
         if any(entry.state is HourState.PENDING for entry in manifest.hours):
@@ -396,7 +410,7 @@ def _next_entry(old: HourEntry, outcome: HourOutcome) -> HourEntry:
             revision=old.revision,
             url=outcome.url,
             wire_format=outcome.wire_format,
-            response_sha256=hashlib.sha256(outcome.response).hexdigest() if outcome.response else "",
+            response_sha256=outcome.response_sha256,
             checked_at=checked_at,
             reason=outcome.reason,
         )
@@ -411,7 +425,7 @@ def _next_entry(old: HourEntry, outcome: HourOutcome) -> HourEntry:
         revision=old.revision,
         url=outcome.url,
         wire_format=outcome.wire_format,
-        response_sha256=hashlib.sha256(outcome.response).hexdigest(),
+        response_sha256=outcome.response_sha256,
         canonical_sha256=canonical,
         rows=len(outcome.rows),
         checked_at=checked_at,
