@@ -162,13 +162,14 @@ def _wait(processes: list[psutil.Process], patience_s: float) -> list[psutil.Pro
     while rest and time.monotonic() < deadline:
         for process in rest:
             reap(process.pid)
-        rest = [process for process in rest if _runs(process)]
+        rest = [process for process in rest if runs(process)]
         if rest:
             time.sleep(0.05)
     return rest
 
 
-def _runs(process: psutil.Process) -> bool:
+def runs(process: psutil.Process) -> bool:
+    """Tell whether a process still does anything (a zombie does not)."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
