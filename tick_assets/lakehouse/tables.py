@@ -137,7 +137,7 @@ _DEFINITIONS = (
     TableDefinition(
         "evidence.publications",
         "symbol string, date date, publication_id string, raw_rows long, silver_rows long, reject_rows long, content_hash string,"
-        "published_at timestamp",
+        "published_at timestamp, source string, is_synthetic bool",
         ("symbol", "date"),
         ("symbol",),
     ),

@@ -41,7 +41,7 @@ days as (
         coalesce(ledger.hours_ok, 0) as hours_ok,
         coalesce(ledger.hours_closed, 0) as hours_closed,
         coalesce(ledger.hours_missing, 0) as hours_missing,
-        coalesce(ticks.is_synthetic, ledger.is_synthetic, false) as is_synthetic,
+        coalesce(publications.is_synthetic, ticks.is_synthetic, ledger.is_synthetic, false) as is_synthetic,
         publications.publication_id is not null as is_published,
         publications.publication_id,
         publications.content_hash,

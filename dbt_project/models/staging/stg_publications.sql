@@ -11,7 +11,8 @@ renamed as (
         silver_rows,
         reject_rows,
         content_hash,
-        published_at
+        published_at,
+        is_synthetic
     from source
 )
 

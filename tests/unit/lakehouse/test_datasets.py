@@ -1,0 +1,152 @@
+"""Datasets: one id for one content, tables read at their tags, later writes change nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse, silver_rows
+from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET
+from tick_assets.domain.labels import LABEL_SET
+from tick_assets.domain.signals import event_id
+from tick_assets.lakehouse import datasets
+from tick_assets.lakehouse.catalog import Lakehouse, day_filter
+from tick_assets.lakehouse.datasets import DatasetError, DatasetFolder, DatasetRequest
+
+
+class MemoryObjects:
+    """Objects in a dictionary."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put_bytes(self, key: str, content: bytes) -> None:
+        self.objects[key] = content
+
+    def get_bytes(self, key: str) -> bytes:
+        return self.objects[key]
+
+    def exists(self, key: str) -> bool:
+        return key in self.objects
+
+
+def _events(ticks: pl.DataFrame) -> pl.DataFrame:
+    symbol, day = ticks["symbol"][0], ticks["date"][0]
+    sampled = ticks[60::60].select("symbol", "date", "ts_event", "seq", "publication_id")
+    ids = [event_id(symbol, day.isoformat(), seq) for seq in sampled["seq"]]
+    features = [(pl.col("seq") * (i + 1) / 7).alias(name) for i, name in enumerate(FEATURE_NAMES)]
+    return sampled.with_columns(pl.Series("event_id", ids), pl.lit(FEATURE_SET).alias("feature_set"), *features)
+
+
+def _labels(events: pl.DataFrame) -> pl.DataFrame:
+    return events[:-1].select(
+        "symbol",
+        "date",
+        "event_id",
+        "publication_id",
+        pl.lit(LABEL_SET).alias("label_set"),
+        (pl.col("ts_event") + timedelta(seconds=30)).alias("ts_label_end"),
+        pl.lit(1, pl.Int32).alias("label"),
+        pl.lit(0.5).alias("net_return_bps"),
+        pl.lit(0.5).alias("long_net_bps"),
+        pl.lit(-1.5).alias("short_net_bps"),
+    )
+
+
+def publish(lakehouse: Lakehouse, symbol: str = "SYNEDGE", day: date = DAY, publication_id: str = "p1", count: int = 200) -> None:
+    """Publish one symbol-day with ticks, features and labels."""
+    ticks = silver_rows(symbol, day, count, publication_id)
+    events = _events(ticks)
+    for table, rows in (("silver.ticks", ticks), ("silver.features", events), ("silver.labels", _labels(events))):
+        lakehouse.replace_rows(table, rows, day_filter(symbol, day))
+    row = {"symbol": symbol, "date": day, "publication_id": publication_id, "published_at": datetime(2024, 1, 9, tzinfo=UTC)}
+    lakehouse.replace_partitions("evidence.publications", [row], [symbol], [day])
+
+
+REQUEST = DatasetRequest(("SYNEDGE",))
+
+
+def test_create_repeat_returns_the_same_id(tmp_path: Path) -> None:
+    lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
+    publish(lakehouse)
+    first = datasets.create(lakehouse, objects, REQUEST)
+    publish(lakehouse, "SYNNULL")
+    publish(lakehouse)
+    assert datasets.create(lakehouse, objects, REQUEST).id == first.id
+    assert datasets.fetch(objects, first.id).manifest == first.manifest
+    assert first.rows == {"silver.ticks": 200, "silver.features": 3, "silver.labels": 2}
+
+
+def test_create_changed_content_is_another_dataset(tmp_path: Path) -> None:
+    lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
+    publish(lakehouse)
+    before = datasets.create(lakehouse, objects, REQUEST)
+    publish(lakehouse, publication_id="p2", count=260)
+    after = datasets.create(lakehouse, objects, REQUEST)
+    assert after.id != before.id
+    found = datasets.difference(before, after)
+    assert found["publications"] == [["SYNEDGE", "2024-01-08", "p1", "p2"]]
+    assert "content_hash" in found["fields"]
+
+
+def test_read_later_append_changes_nothing(tmp_path: Path) -> None:
+    lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, objects, REQUEST)
+    before = datasets.read_examples(lakehouse, dataset)
+    publish(lakehouse, publication_id="p2", count=150)
+    publish(lakehouse, day=DAY + timedelta(days=1))
+    assert datasets.read_examples(lakehouse, dataset).equals(before)
+    assert datasets.check_content(lakehouse, dataset) == {}
+
+
+def test_read_training_set_event_without_label_is_kept(tmp_path: Path) -> None:
+    lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
+    publish(lakehouse)
+    events = datasets.read_training_set(lakehouse, datasets.create(lakehouse, objects, REQUEST), "SYNEDGE")
+    assert events.is_labelled.tolist() == [True, True, False]
+    assert events.event_row.tolist() == [60, 120, 180]
+    assert events.ts_event_us.tolist() == events.ticks[0].ts_us[[60, 120, 180]].tolist()
+    assert events.event_id[0] == event_id("SYNEDGE", "2024-01-08", 60)
+    assert len(events.ticks[0]) == 200
+
+
+def test_create_features_of_another_publication_are_refused(tmp_path: Path) -> None:
+    lakehouse = local_lakehouse(tmp_path)
+    publish(lakehouse)
+    lakehouse.replace_rows("silver.ticks", silver_rows(publication_id="p2"), day_filter("SYNEDGE", DAY))
+    row = {"symbol": "SYNEDGE", "date": DAY, "publication_id": "p2"}
+    lakehouse.replace_partitions("evidence.publications", [row], ["SYNEDGE"], [DAY])
+    with pytest.raises(DatasetError, match=r"silver\.features"):
+        datasets.create(lakehouse, MemoryObjects(), REQUEST)
+
+
+def test_create_nothing_published_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="tick backfill"):
+        datasets.create(local_lakehouse(tmp_path), MemoryObjects(), REQUEST)
+
+
+def test_folder_altered_manifest_is_refused(tmp_path: Path) -> None:
+    lakehouse, folder = local_lakehouse(tmp_path), DatasetFolder(tmp_path / "datasets")
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, MemoryObjects(), REQUEST)
+    place = datasets.export(lakehouse, dataset, folder)
+    folder.select(dataset)
+    assert folder.load(dataset.id[:8]).id == folder.selected("SYNEDGE").id == dataset.id
+    assert len(pl.read_parquet(place / "examples.parquet")) == 3
+    manifest = place / "manifest.json"
+    manifest.chmod(0o644)
+    manifest.write_text(manifest.read_text().replace("SYNEDGE", "SYNNULL"))
+    with pytest.raises(DatasetError, match="altered"):
+        folder.load(dataset.id[:8])
+
+
+def test_export_repeat_has_the_same_bytes(tmp_path: Path) -> None:
+    lakehouse = local_lakehouse(tmp_path)
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, MemoryObjects(), REQUEST)
+    one, two = (datasets.export(lakehouse, dataset, DatasetFolder(tmp_path / name)) for name in ("one", "two"))
+    assert (one / "examples.parquet").read_bytes() == (two / "examples.parquet").read_bytes()

@@ -1,0 +1,390 @@
+"""Datasets: a manifest that pins tables, and reading what it pins.
+
+What belongs here: making, finding, comparing manifests, and training frames read from the tables at their tags. What must not: DVC
+(`tracking.dataset_versions`), models, or reading a view: Trino ignores a version on a view without a word.
+
+A manifest's id is the sha-256 of its canonical JSON. The tag is in the manifest, so it can't hold that id: it is `ds_` and 12 digits of
+the sha-256 of the manifest's content, that is everything but snapshots and tags. The same content is the same dataset: `create` returns
+the manifest that exists while its tags do, whatever other symbols were published since. In the object store:
+
+    datasets/<id>/manifest.json             the manifest, write-once
+    datasets/by_content/<content>.json      {"id": …} of the newest manifest of this content
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from tick_assets.domain.dataset import TrainingDay, TrainingSet, clean_rows_of, training_set
+from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SIGMA_INDEX
+from tick_assets.domain.labels import LABEL_SET
+from tick_assets.domain.passports import canonical_json, sha256_hex
+from tick_assets.domain.ticks import Ticks
+from tick_assets.lakehouse.catalog import MAIN, Filter, partition_filter
+from tick_assets.lakehouse.content_hash import combine, frame_hashes, partition_hashes
+from tick_assets.lakehouse.durable_files import write_file
+from tick_assets.lakehouse.tables import definition_of
+
+if TYPE_CHECKING:
+    from tick_assets.lakehouse.catalog import Lakehouse
+
+SCHEMA = 1
+PUBLICATIONS = "evidence.publications"
+PINNED = ("silver.ticks", "silver.features", "silver.labels", PUBLICATIONS)
+_TRAINING_VIEW = Path("models") / "gold" / "training_examples.sql"
+
+
+class ManifestStore(Protocol):
+    """The part of an object store that manifests need."""
+
+    def put_bytes(self, key: str, content: bytes) -> None: ...
+
+    def get_bytes(self, key: str) -> bytes: ...
+
+    def exists(self, key: str) -> bool: ...
+
+
+class DatasetError(LookupError):
+    """A dataset is unknown, its tables hold nothing for it, or features are older than ticks."""
+
+
+@dataclass(frozen=True)
+class DatasetRequest:
+    """What to pin: symbols, both dates inclusive (default: all that is published), and the sets of features and labels."""
+
+    symbols: tuple[str, ...]
+    first: date | None = None
+    last: date | None = None
+    view_sql_sha256: str = ""
+    feature_set: str = FEATURE_SET
+    label_set: str = LABEL_SET
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A pinned dataset."""
+
+    manifest: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return sha256_hex(canonical_json(self.manifest))
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(self.manifest["symbols"])
+
+    @property
+    def window(self) -> tuple[date, date]:
+        window = self.manifest["window"]
+        return date.fromisoformat(window["from"]), date.fromisoformat(window["to"])
+
+    @property
+    def first(self) -> date:
+        return self.window[0]
+
+    @property
+    def last(self) -> date:
+        return self.window[1]
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """Rows of each pinned table within symbols and window."""
+        return dict(self.manifest["rows"])
+
+    @property
+    def is_synthetic(self) -> bool:
+        return bool(self.manifest["is_synthetic"])
+
+    @property
+    def content_key(self) -> str:
+        return _content_key(self.manifest)
+
+    def tag(self, table: str) -> str:
+        """Return the tag of one pinned table."""
+        return str(self.manifest["tables"][table]["tag"])
+
+
+def view_sql_sha256(dbt_project: Path) -> str:
+    """Return the sha-256 of the training view's SQL, as dbt reads it."""
+    return hashlib.sha256((dbt_project / _TRAINING_VIEW).read_bytes()).hexdigest()
+
+
+# Making.
+
+
+def window_of(lakehouse: Lakehouse, symbol: str, first: date | None, last: date | None) -> tuple[date, date]:
+    """Return the window to pin: the configured dates, or the first and last published date that has ticks."""
+    published = lakehouse.frame(PUBLICATIONS, partition_filter(symbol, first, last)).filter(pl.col("silver_rows") > 0)
+    if not len(published):
+        raise DatasetError(
+            f"Expected published ticks of {symbol} from {first} to {last}, was none. Run `tick backfill --symbols {symbol} …`."
+        )
+    dates = published["date"].to_list()
+    return min(dates), max(dates)
+
+
+def create(lakehouse: Lakehouse, objects: ManifestStore, request: DatasetRequest) -> Dataset:
+    """Pin what is published now and keep the manifest; a request whose content was pinned before returns that dataset."""
+    snapshots = {table: _required_snapshot(lakehouse, table) for table in PINNED}
+    content = _content(lakehouse, request, {table: str(snapshot) for table, snapshot in snapshots.items()})
+    key = _content_key(content)
+    known = _known(objects, key)
+    if known is not None and is_pinned(lakehouse, known):
+        return known
+    tag = f"ds_{key[:12]}"
+    tables = {table: {"snapshot_id": str(_pinned_at(lakehouse, table, tag, snapshot)), "tag": tag} for table, snapshot in snapshots.items()}
+    dataset = Dataset({**content, "tables": tables})
+    objects.put_bytes(f"datasets/{dataset.id}/manifest.json", canonical_json(dataset.manifest))
+    objects.put_bytes(f"datasets/by_content/{key}.json", canonical_json({"id": dataset.id}))
+    return dataset
+
+
+def _known(objects: ManifestStore, key: str) -> Dataset | None:
+    index = f"datasets/by_content/{key}.json"
+    return fetch(objects, json.loads(objects.get_bytes(index))["id"]) if objects.exists(index) else None
+
+
+def fetch(objects: ManifestStore, dataset_id: str) -> Dataset:
+    """Read a manifest from the object store; an absent or altered one is a `DatasetError`."""
+    key = f"datasets/{dataset_id}/manifest.json"
+    if not objects.exists(key):
+        raise DatasetError(f"Expected a manifest at {key}, was none. See `tick dataset list`.")
+    return _checked(Dataset(json.loads(objects.get_bytes(key))), dataset_id)
+
+
+def _checked(dataset: Dataset, dataset_id: str) -> Dataset:
+    if dataset.id != dataset_id:
+        raise DatasetError(f"Expected dataset {dataset_id}, was {dataset.id}. The manifest was altered: restore it or make a new dataset.")
+    return dataset
+
+
+def _pinned_at(lakehouse: Lakehouse, table: str, tag: str, snapshot: int) -> int:
+    """Tag a snapshot; a tag left by an earlier manifest of the same content stays where it is."""
+    existing = lakehouse.tags(table).get(tag)
+    if existing is None:
+        lakehouse.tag(table, tag, snapshot)
+    return existing if existing is not None else snapshot
+
+
+def is_pinned(lakehouse: Lakehouse, dataset: Dataset) -> bool:
+    """Tell whether every tag of a dataset still names its snapshot."""
+    return all(lakehouse.tags(table).get(entry["tag"]) == int(entry["snapshot_id"]) for table, entry in dataset.manifest["tables"].items())
+
+
+def _required_snapshot(lakehouse: Lakehouse, table: str) -> int:
+    snapshot = lakehouse.snapshot_id(table)
+    if snapshot is None:
+        raise DatasetError(f"Expected rows in {table}, was an empty table. Materialize it first: `tick backfill`.")
+    return snapshot
+
+
+def _content(lakehouse: Lakehouse, request: DatasetRequest, refs: Mapping[str, str]) -> dict[str, Any]:
+    condition = partition_filter(request.symbols, request.first, request.last)
+    published = lakehouse.frame(PUBLICATIONS, condition, refs[PUBLICATIONS]).sort("symbol", "date")
+    if not len(published):
+        raise DatasetError(
+            f"Expected publications of {', '.join(request.symbols)} ({request.first or 'begin'} to {request.last or 'end'}), was none. "
+            "Run `tick backfill`."
+        )
+    _check_features(lakehouse, condition, refs, published)
+    parts = {table: partition_hashes(lakehouse, table, condition, refs[table]) for table in PINNED[:-1]}
+    hashes = {table: combine(table, found) for table, found in parts.items()}
+    sources = lakehouse.frame("silver.ticks", condition, refs["silver.ticks"], ("source",))["source"].unique().to_list()
+    return {
+        "schema": SCHEMA,
+        "symbols": sorted(request.symbols),
+        "window": {
+            "from": (request.first or published["date"].min()).isoformat(),
+            "to": (request.last or published["date"].max()).isoformat(),
+        },
+        "feature_set": request.feature_set,
+        "label_set": request.label_set,
+        "view_sql_sha256": request.view_sql_sha256,
+        "publications": [[row["symbol"], row["date"].isoformat(), row["publication_id"]] for row in published.to_dicts()],
+        "content_hash": sha256_hex(canonical_json(hashes)),
+        "content_hashes": hashes,
+        "rows": {table: sum(part.rows for part in found) for table, found in parts.items()},
+        "is_synthetic": any(str(source).startswith("synthetic") for source in sources),
+    }
+
+
+def _check_features(lakehouse: Lakehouse, condition: Filter, refs: Mapping[str, str], published: pl.DataFrame) -> None:
+    """Refuse features or labels of another publication than the ticks: they would be left out without a word."""
+    key = ("symbol", "date", "publication_id")
+    for table in PINNED[:-1]:
+        found = lakehouse.frame(table, condition, refs[table], key).unique()
+        stale = found.join(published, on=key, how="anti").sort(key)
+        if len(stale):
+            first = stale.row(0, named=True)
+            raise DatasetError(
+                f"Expected rows of {table} of the published ticks, was another publication on {len(stale)} days, first "
+                f"{first['symbol']} {first['date']}. Materialize {table.replace('.', '/')} for them again."
+            )
+
+
+def _content_key(manifest: Mapping[str, Any]) -> str:
+    return sha256_hex(canonical_json({key: value for key, value in manifest.items() if key != "tables"}))
+
+
+# Keeping.
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """The manifests of one state folder: `<id>/manifest.json`."""
+
+    root: Path
+
+    def save(self, dataset: Dataset) -> Path:
+        """Write a manifest, once, and return its folder."""
+        folder = self.root / dataset.id
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "manifest.json"
+        if not path.exists():
+            path.write_bytes(canonical_json(dataset.manifest))
+        return folder
+
+    def select(self, dataset: Dataset) -> None:
+        """Make a dataset the one that training of its symbols reads."""
+        path = self.root / "selected.json"
+        chosen = json.loads(path.read_text()) if path.exists() else {}
+        write_file(path, canonical_json(chosen | dict.fromkeys(dataset.symbols, dataset.id)))
+
+    def selected(self, symbol: str) -> Dataset:
+        """Return the dataset that training of a symbol reads: the newest made, or the one rolled back to."""
+        path = self.root / "selected.json"
+        chosen = json.loads(path.read_text()) if path.exists() else {}
+        if symbol not in chosen:
+            raise DatasetError(f"Expected a dataset of {symbol}, was none. Materialize datasets/training_set first.")
+        return self._read(chosen[symbol])
+
+    def ids(self) -> list[str]:
+        """Return the ids, oldest manifest first."""
+        paths = sorted(self.root.glob("*/manifest.json"), key=lambda path: (path.stat().st_mtime_ns, path))
+        return [path.parent.name for path in paths]
+
+    def all(self) -> list[Dataset]:
+        """Return all datasets, oldest first."""
+        return [self._read(name) for name in self.ids()]
+
+    def load(self, prefix: str) -> Dataset:
+        """Return the dataset whose id begins with these digits; `DatasetError` when none or several do."""
+        found = [name for name in self.ids() if name.startswith(prefix)] if prefix else []
+        if len(found) != 1:
+            raise DatasetError(f"Expected the beginning of one dataset id, was {prefix!r} ({len(found)} match). See `tick dataset list`.")
+        return self._read(found[0])
+
+    def _read(self, name: str) -> Dataset:
+        return _checked(Dataset(json.loads((self.root / name / "manifest.json").read_text())), name)
+
+
+def export(lakehouse: Lakehouse, dataset: Dataset, folder: DatasetFolder) -> Path:
+    """Write what DVC versions, once: the manifest and the training examples as Parquet; return their folder."""
+    place = folder.root / dataset.id
+    examples = place / "examples.parquet"
+    if not examples.exists():
+        place.mkdir(parents=True, exist_ok=True)
+        staged = place / ".examples.tmp"
+        read_examples(lakehouse, dataset).write_parquet(staged, compression="zstd", row_group_size=200_000, statistics=False)
+        staged.replace(examples)
+    return folder.save(dataset)
+
+
+def difference(before: Dataset, after: Dataset) -> dict[str, Any]:
+    """Return what differs between two datasets: changed fields, and publications only in one of them or changed."""
+    fields = {
+        key: {"before": before.manifest.get(key), "after": after.manifest.get(key)}
+        for key in sorted(before.manifest.keys() | after.manifest.keys())
+        if key not in ("publications", "tables") and before.manifest.get(key) != after.manifest.get(key)
+    }
+    old, new = ({(row[0], row[1]): row[2] for row in dataset.manifest["publications"]} for dataset in (before, after))
+    changed = [[*key, old.get(key), new.get(key)] for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    return {"fields": fields, "publications": changed}
+
+
+# Reading.
+
+
+def read_pinned(lakehouse: Lakehouse, dataset: Dataset, table: str, symbols: Sequence[str] = ()) -> pl.DataFrame:
+    """Return the published rows of one table at its tag, within the dataset's symbols and window, in the order of date, symbol, key."""
+    names = tuple(symbols) or dataset.symbols
+    rows = lakehouse.frame(table, partition_filter(names, *dataset.window), dataset.tag(table))
+    listed = pl.DataFrame(
+        dataset.manifest["publications"], schema={"symbol": pl.String, "date": pl.String, "publication_id": pl.String}, orient="row"
+    ).with_columns(pl.col("date").str.to_date())
+    key = definition_of(table).key
+    return rows.join(listed, on=["symbol", "date", "publication_id"], how="semi").sort("date", "symbol", *key)
+
+
+def read_examples(lakehouse: Lakehouse, dataset: Dataset, symbols: Sequence[str] = ()) -> pl.DataFrame:
+    """Return the sampled events with features and, where they have one, labels (else null)."""
+    features = read_pinned(lakehouse, dataset, "silver.features", symbols).filter(pl.col("feature_set") == dataset.manifest["feature_set"])
+    labels = read_pinned(lakehouse, dataset, "silver.labels", symbols).filter(pl.col("label_set") == dataset.manifest["label_set"])
+    joined = features.join(labels.drop("publication_id"), on=["symbol", "date", "event_id"], how="left")
+    return joined.drop("publication_id").sort("symbol", "date", "ts_event", "seq")
+
+
+def check_content(lakehouse: Lakehouse, dataset: Dataset) -> dict[str, str]:
+    """Hash the pinned tables again and return the tables whose content is not what the manifest says: {} is well."""
+    found = {}
+    for table, expected in dataset.manifest["content_hashes"].items():
+        condition = partition_filter(dataset.symbols, *dataset.window)
+        actual = combine(table, partition_hashes(lakehouse, table, condition, dataset.tag(table)))
+        if actual != expected:
+            found[table] = actual
+    return found
+
+
+def read_training_set(lakehouse: Lakehouse, dataset: Dataset, symbol: str) -> TrainingSet:
+    """Return one symbol's training set: events with features and labels, and the clean ticks of every published date."""
+    examples = read_examples(lakehouse, dataset, [symbol])
+    ticks = read_pinned(lakehouse, dataset, "silver.ticks", [symbol])
+    by_day = {values[0]: part for values, part in ticks.partition_by("date", as_dict=True).items()}
+    events = {values[0]: part for values, part in examples.partition_by("date", as_dict=True).items()}
+    days = [_training_day(day, by_day[day].sort("seq"), events.get(day, examples[:0]).sort("seq")) for day in sorted(by_day)]
+    return training_set(symbol, days)
+
+
+def _training_day(day: date, ticks: pl.DataFrame, events: pl.DataFrame) -> TrainingDay:
+    clean = Ticks(
+        ticks["ts_event"].dt.epoch("us").to_numpy(),
+        ticks["bid_points"].to_numpy(),
+        ticks["ask_points"].to_numpy(),
+        ticks["bid_size"].fill_null(np.nan).to_numpy(),
+        ticks["ask_size"].fill_null(np.nan).to_numpy(),
+    )
+    features = np.ascontiguousarray(events.select(FEATURE_NAMES).to_numpy(), dtype=np.float64)
+    seq = events["seq"].to_numpy()
+    ends = events["ts_label_end"].fill_null(events["ts_event"]) if len(events) else events["ts_event"]
+    return TrainingDay(
+        date=day.isoformat(),
+        ticks=clean,
+        seq=seq.astype(np.int64),
+        event_row=clean_rows_of(ticks["seq"].to_numpy(), seq),
+        features=features.reshape(len(events), len(FEATURE_NAMES)),
+        sigma_points=features[:, SIGMA_INDEX] if len(events) else np.empty(0),
+        label=events["label"].fill_null(0).cast(pl.Int8).to_numpy(),
+        long_net_bps=events["long_net_bps"].fill_null(np.nan).to_numpy(),
+        short_net_bps=events["short_net_bps"].fill_null(np.nan).to_numpy(),
+        ts_label_end_us=ends.dt.epoch("us").to_numpy(),
+    )
+
+
+def examples_hash(examples: pl.DataFrame) -> str:
+    """Return the content hash of exported training examples."""
+    return combine("silver.features", frame_hashes(definition_of("silver.features"), examples))
+
+
+def current_publications(lakehouse: Lakehouse, symbols: Sequence[str], first: date, last: date) -> pl.DataFrame:
+    """Return what is published now, by symbol and date."""
+    return lakehouse.frame(PUBLICATIONS, partition_filter(tuple(symbols), first, last), MAIN).sort("symbol", "date")

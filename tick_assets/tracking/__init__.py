@@ -1,0 +1,9 @@
+"""Plain adapters to what keeps track of models and data versions; nothing here knows Dagster.
+
+Where do I go to…?
+- runs, trials, registered versions and the champion alias: `model_registry`
+- DVC versions of datasets: `dataset_versions`
+- the model objects that the service pulls from S3: `bundles`
+- ask the service what it serves: `serving_client`
+- start and follow Dagster jobs: `orchestrator`
+"""
