@@ -12,7 +12,6 @@ import json
 import os
 import tomllib
 from datetime import date
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -176,12 +175,12 @@ class Settings(BaseSettings):
     @property
     def market_path(self) -> Path:
         """The one TOML file of contract specifications and costs, shared with execution."""
-        return self.market_file or Path(str(resources.files("execution") / "market.toml"))
+        return self.market_file or PROJECT_ROOT / "execution" / "market.toml"
 
     @property
     def policy_path(self) -> Path:
         """The one TOML file of gate thresholds."""
-        return self.policy_file or Path(str(resources.files("tick_assets") / "policy.toml"))
+        return self.policy_file or PROJECT_ROOT / "tick_assets" / "policy.toml"
 
     @property
     def sources_in_order(self) -> tuple[str, ...]:

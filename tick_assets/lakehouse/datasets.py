@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import polars as pl
+import yaml
 
 from tick_assets.domain.dataset import TrainingDay, TrainingSet, clean_rows_of, training_set
 from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SIGMA_INDEX
@@ -256,14 +257,25 @@ class DatasetFolder:
 
     def select(self, dataset: Dataset) -> None:
         """Make a dataset the one that training of its symbols reads."""
+        write_file(self.root / "selected.json", canonical_json(self._chosen() | dict.fromkeys(dataset.symbols, dataset.id)))
+
+    def is_selected(self, dataset: Dataset) -> bool:
+        """Tell whether training of all its symbols reads this dataset."""
+        chosen = self._chosen()
+        return all(chosen.get(symbol) == dataset.id for symbol in dataset.symbols)
+
+    def dvc_md5(self, dataset: Dataset) -> str | None:
+        """Return the DVC revision of a dataset, or None before it has one."""
+        pointer = self.root / f"{dataset.id}.dvc"
+        return str(yaml.safe_load(pointer.read_text())["outs"][0]["md5"]) if pointer.exists() else None
+
+    def _chosen(self) -> dict[str, str]:
         path = self.root / "selected.json"
-        chosen = json.loads(path.read_text()) if path.exists() else {}
-        write_file(path, canonical_json(chosen | dict.fromkeys(dataset.symbols, dataset.id)))
+        return dict(json.loads(path.read_text())) if path.exists() else {}
 
     def selected(self, symbol: str) -> Dataset:
         """Return the dataset that training of a symbol reads: the newest made, or the one rolled back to."""
-        path = self.root / "selected.json"
-        chosen = json.loads(path.read_text()) if path.exists() else {}
+        chosen = self._chosen()
         if symbol not in chosen:
             raise DatasetError(f"Expected a dataset of {symbol}, was none. Materialize datasets/training_set first.")
         return self._read(chosen[symbol])

@@ -66,22 +66,28 @@ class ObjectStore:
         return cls(client, settings.s3_bucket)
 
     def put_bytes(
-        self, key: str, content: bytes, *, metadata: dict[str, str] | None = None, content_type: str = "application/octet-stream", is_new: bool = False
+        self,
+        key: str,
+        content: bytes,
+        if_none_match: bool = False,
+        *,
+        metadata: dict[str, str] | None = None,
+        content_type: str = "application/octet-stream",
     ) -> None:
-        """Write an object; with `is_new` a taken key is an `ObjectExistsError` and stays as it is."""
-        arguments: dict[str, Any] = {"IfNoneMatch": "*"} if is_new else {}
+        """Write an object; with `if_none_match` a taken key is an `ObjectExistsError` and stays as it is."""
+        arguments: dict[str, Any] = {"IfNoneMatch": "*"} if if_none_match else {}
         try:
             self.client.put_object(Bucket=self.bucket, Key=key, Body=content, Metadata=metadata or {}, ContentType=content_type, **arguments)
         except ClientError as error:
-            if is_new and _code(error) in _PRECONDITION:
+            if if_none_match and _code(error) in _PRECONDITION:
                 raise ObjectExistsError(f"Expected the key {key} to be free, was taken. Choose a new version.") from error
             raise
 
-    def put_file(self, key: str, path: Path, *, metadata: dict[str, str] | None = None, is_new: bool = False) -> None:
+    def put_file(self, key: str, path: Path, *, metadata: dict[str, str] | None = None, if_none_match: bool = False) -> None:
         """Write a file's bytes; see `put_bytes`."""
-        self.put_bytes(key, path.read_bytes(), metadata=metadata, is_new=is_new)
+        self.put_bytes(key, path.read_bytes(), metadata=metadata, if_none_match=if_none_match)
 
-    def get(self, key: str) -> bytes:
+    def get_bytes(self, key: str) -> bytes:
         """Return an object's bytes; an absent key is a `FileNotFoundError`."""
         try:
             content: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
@@ -109,6 +115,11 @@ class ObjectStore:
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             for entry in page.get("Contents", []):
                 yield ObjectHead(entry["Key"], int(entry["Size"]), {})
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys under a prefix, in order."""
+        for head in self.list(prefix):
+            yield head.key
 
     def delete(self, key: str) -> None:
         """Remove an object; an absent key is fine."""

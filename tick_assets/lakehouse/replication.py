@@ -114,7 +114,7 @@ def _problem(objects: ObjectStore, file: ReplicaFile, *, is_deep: bool) -> str:
     if head.bytes != file.bytes:
         return f"Expected {file.bytes} bytes, was {head.bytes}."
     stated = head.metadata.get(SHA256)
-    found = hashlib.sha256(objects.get(file.key)).hexdigest() if is_deep or stated is None else stated
+    found = hashlib.sha256(objects.get_bytes(file.key)).hexdigest() if is_deep or stated is None else stated
     return "" if found == file.sha256 else f"Expected sha-256 {file.sha256}, was {found}."
 
 

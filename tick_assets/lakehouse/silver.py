@@ -264,3 +264,14 @@ def _count(frame: DataFrame, expression: str = "count(*)") -> dict[DayKey, Any]:
 
     rows = frame.groupBy("symbol", "date").agg(f.expr(expression).alias("n")).collect()
     return {(row["symbol"], row["date"]): row["n"] for row in rows}
+
+
+def count_days(spark: SparkSession, tables: Sequence[str], partitions: Partitions) -> list[dict[str, Any]]:
+    """Return the published rows of each table, symbol and date, zeros included."""
+    found = {name: _count(read_partitions(spark, name, partitions.condition)) for name in tables}
+    return [
+        {"table": name, "symbol": symbol, "date": day, "rows": found[name].get((symbol, day), 0)}
+        for name in tables
+        for symbol in partitions.symbols
+        for day in partitions.dates
+    ]

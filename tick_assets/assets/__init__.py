@@ -1,0 +1,13 @@
+"""Assets, one file per stage: an asset reads its context, calls domain and adapters, and returns what it made as metadata.
+
+Where do I go to…?
+    fetch, replicate, load raw ticks            `raw`
+    clean, features, labels, bars               `silver`
+    gold views by dbt                           `gold`
+    pin a training set                          `datasets`
+    search, validate, test, walk forward        `models`
+    the simulated terminal's backtest, verdict  `backtests`
+    deploy                                      `deployment`
+    signals and orders as tables                `evidence`
+    what every materialization reports          `reporting`
+"""

@@ -1,0 +1,58 @@
+"""The training set of each model: tables pinned by tags, one id, versioned with DVC.
+
+What belongs here: calls and what is reported. What must not: what a manifest is (`lakehouse.datasets`) or DVC (`tracking`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from tick_assets.assets.reporting import MODEL_OWNERS, bar_plot, reporting, table
+from tick_assets.lakehouse import datasets
+from tick_assets.partitions import ALL_DATES, MODELS, models_of
+from tick_assets.resources import DBT_PROJECT, Road
+from tick_assets.tracking.candidates import CandidateStore
+
+PINNED = ("silver/ticks", "silver/features", "silver/labels")
+
+
+@dg.asset(
+    key=["datasets", "training_set"],
+    deps=[dg.AssetDep(key.split("/"), partition_mapping=ALL_DATES) for key in PINNED],
+    group_name="datasets",
+    owners=MODEL_OWNERS,
+    kinds={"iceberg", "dvc"},
+    partitions_def=MODELS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="dvc",
+)
+def training_set(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
+    """A manifest that pins silver tables at their tags; its id is the hash of its canonical JSON. A later append changes nothing in it."""
+    rows: dict[str, Mapping[str, Any]] = {}
+    with reporting(context, "datasets/training_set") as report:
+        folder, versions = datasets.DatasetFolder(road.settings.datasets_dir), road.dataset_versions()
+        for key, (symbol, strategy) in zip(context.partition_keys, models_of(context.partition_keys), strict=True):
+            first, last = datasets.window_of(road.lakehouse, symbol, road.settings.train_from, road.settings.train_to)
+            request = datasets.DatasetRequest((symbol,), first, last, datasets.view_sql_sha256(DBT_PROJECT.project_dir))
+            dataset = datasets.pin(road.lakehouse, request, folder.all())
+            folder.save(dataset)
+            md5 = versions.add(dataset.id)
+            CandidateStore(road.object_store, symbol, strategy).write_dataset(dataset.id)
+            examples = datasets.read_examples(road.lakehouse, dataset)
+            rows[key] = {
+                "symbol": symbol,
+                "dataset_id": dataset.id,
+                "dvc_md5": md5,
+                "from": first.isoformat(),
+                "to": last.isoformat(),
+                "events": len(examples),
+                "labels": int(examples["label"].is_not_null().sum()),
+            }
+            context.add_asset_metadata(dict(rows[key]), partition_key=key)
+    report.values |= {
+        "dagster/row_count": sum(row["events"] for row in rows.values()),
+        "models": table(list(rows.values())),
+        "plot": bar_plot("events and labels", list(rows), {name: [float(row[name]) for row in rows.values()] for name in ("events", "labels")}),
+    }
+    return dg.MaterializeResult(metadata=report.metadata())

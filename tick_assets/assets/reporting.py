@@ -1,0 +1,118 @@
+"""What every materialization reports: rows, time range, versions, seconds, peak memory and something to look at.
+
+What belongs here: the shape of metadata and its small plots. What must not: anything an asset computes.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import resource
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+
+OWNERS = ["team:data"]
+MODEL_OWNERS = ["team:quant"]
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Report:
+    """What one asset run collects while it works; `metadata` turns it into what Dagster shows."""
+
+    started: float = field(default_factory=time.perf_counter)
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the values with seconds and peak memory (of this process and its finished children) added."""
+        peak_kb = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return self.values | {
+            "seconds": round(time.perf_counter() - self.started, 3),
+            "peak_memory_mb": round(peak_kb / 1024, 1),
+            "code_commit": os.environ.get("TICK_CODE_COMMIT", "unknown"),
+        }
+
+
+@contextmanager
+def reporting(context: dg.AssetExecutionContext, name: str) -> Iterator[Report]:
+    """Time an asset and log its beginning and end as events."""
+    report = Report()
+    context.log.info(f"event=started asset={name} partitions={len(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else 0}")
+    yield report
+    context.log.info(f"event=finished asset={name} seconds={time.perf_counter() - report.started:.2f}")
+
+
+def table(rows: Sequence[Row], limit: int = 400) -> dg.MetadataValue:
+    """Return rows as a table that the UI shows in place; a long one is cut, and its last row says so."""
+    shown = [{key: _cell(value) for key, value in row.items()} for row in rows[:limit]]
+    if len(rows) > limit:
+        shown.append({key: "…" if i else f"{len(rows) - limit} more" for i, key in enumerate(shown[0])})
+    return dg.MetadataValue.table(records=[dg.TableRecord(row) for row in shown] or [dg.TableRecord({"rows": "none"})])
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+
+
+def day_range(dates: Sequence[date]) -> str:
+    """Return `first .. last (n dates)`."""
+    return f"{min(dates).isoformat()} .. {max(dates).isoformat()} ({len(dates)} dates)" if dates else "no dates"
+
+
+def bar_plot(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> dg.MetadataValue:
+    """Return a small bar chart, one colour a series."""
+    figure, axes = _figure(title)
+    width = 0.8 / max(len(series), 1)
+    for i, (name, values) in enumerate(series.items()):
+        axes.bar([x + i * width for x in range(len(values))], values, width, label=name)
+    step = max(1, len(labels) // 12)
+    axes.set_xticks(range(0, len(labels), step), [labels[i] for i in range(0, len(labels), step)], rotation=30, fontsize=7)
+    return _picture(figure, axes, len(series))
+
+
+def line_plot(title: str, series: Mapping[str, tuple[Sequence[Any], Sequence[float]]]) -> dg.MetadataValue:
+    """Return a small line chart of {name: (x, y)}."""
+    figure, axes = _figure(title)
+    for name, (x, y) in series.items():
+        axes.plot(x, y, label=name, linewidth=1)
+    return _picture(figure, axes, len(series))
+
+
+def _figure(title: str) -> tuple[Any, Any]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 2.6), dpi=80)
+    axes.set_title(title, fontsize=9)
+    axes.tick_params(labelsize=7)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _picture(figure: Any, axes: Any, names: int) -> dg.MetadataValue:
+    from matplotlib import pyplot
+
+    if names > 1:
+        axes.legend(fontsize=7)
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    pyplot.close(figure)
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})")
+
+
+def now() -> datetime:
+    """Return the present as an aware time; the one place where assets read the clock."""
+    return datetime.now(UTC)

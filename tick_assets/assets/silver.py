@@ -1,0 +1,156 @@
+"""Silver assets: clean ticks and rejects, features and labels, bars; written by Spark, audited on a branch, then published.
+
+What belongs here: the order of stage, audit and publish, and what is reported. What must not: rules about ticks, SQL.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from tick_assets.assets.reporting import OWNERS, bar_plot, day_range, now, reporting, table
+from tick_assets.domain.signals import Strategy
+from tick_assets.lakehouse import publications, silver
+from tick_assets.lakehouse.publishing import audit_outside, publish
+from tick_assets.partitions import DAILY, dates_of
+from tick_assets.resources import Road, Scope, SparkEngine
+
+GROUP = "silver"
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+KINDS = {"spark", "iceberg"}
+
+
+def _spec(name: str, deps: Sequence[str], description: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        ["silver", name],
+        deps=[key.split("/") for key in deps],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=KINDS,
+        description=description,
+        metadata={"dagster/table_name": f"lakehouse.silver.{name}"},
+    )
+
+
+@dg.multi_asset(
+    specs=[
+        _spec("tick_rejects", ["raw/ticks"], "One refused row with its reason code."),
+        _spec("ticks", ["raw/ticks"], "One valid quote; `seq` is its rank in vendor order before cleaning."),
+    ],
+    partitions_def=DAILY,
+    backfill_policy=SINGLE_RUN,
+    pool="silver_ticks",
+    check_specs=[dg.AssetCheckSpec("no_row_is_lost", asset=["silver", "ticks"], blocking=True)],
+)
+def clean_ticks(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: SparkEngine) -> Iterator[dg.MaterializeResult]:
+    """Clean the current raw rows; rejects are published before ticks, and `evidence.publications` last."""
+    dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
+    with reporting(context, "silver/ticks") as report:
+        partitions = silver.Partitions(symbols, dates, publications.ids_of(road.raw_store, symbols, dates, road.settings.sources_in_order))
+        run = context.run_id.replace("-", "")[:12]
+        rejects = silver.stage_rejects(spark.session, partitions, run)
+        ticks = silver.stage_ticks(spark.session, partitions, run)
+        counts = silver.audit_ticks(spark.session, partitions, ticks, rejects)
+        for staged in (rejects, ticks):
+            audit_outside(spark.session, staged)
+        snapshots = {staged.table: publish(spark.session, staged) for staged in (rejects, ticks)}
+        sources = publications.sources_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
+        hashes = publications.record(road.lakehouse, partitions, counts, sources, now())
+    for day in dates:
+        rows = sum(found.silver_rows for found in counts if found.date == day)
+        context.add_asset_metadata({"dagster/partition_row_count": rows}, asset_key=dg.AssetKey(["silver", "ticks"]), partition_key=day.isoformat())
+    shared: dict[str, Any] = {
+        "time_range": day_range(dates),
+        "days": table([vars(found) | {"content_hash": hashes[found.symbol, found.date][:12]} for found in counts]),
+        "snapshots": str(snapshots),
+    }
+    yield dg.MaterializeResult(
+        asset_key=["silver", "tick_rejects"],
+        metadata=report.metadata() | shared | {"dagster/row_count": sum(found.reject_rows for found in counts)},
+    )
+    plot = bar_plot("valid ticks by date", [day.isoformat() for day in dates], _by_symbol(counts, symbols, dates))
+    total = sum(found.raw_rows for found in counts)
+    yield dg.MaterializeResult(
+        asset_key=["silver", "ticks"],
+        metadata=report.metadata() | shared | {"dagster/row_count": sum(found.silver_rows for found in counts), "ticks_per_day": plot},
+        check_results=[dg.AssetCheckResult(check_name="no_row_is_lost", passed=True, metadata={"raw_rows": total})],
+    )
+
+
+def _by_symbol(counts: Sequence[silver.DayCounts], symbols: Sequence[str], dates: Sequence[Any]) -> dict[str, list[float]]:
+    found = {(day.symbol, day.date): float(day.silver_rows) for day in counts}
+    return {symbol: [found[symbol, day] for day in dates] for symbol in symbols}
+
+
+@dg.multi_asset(
+    specs=[
+        _spec("features", ["silver/ticks"], "One sampled event with the features of the domain kernel."),
+        _spec("labels", ["silver/ticks"], "What a trade decided at an event would have earned, by the triple barrier at bid and ask."),
+    ],
+    partitions_def=DAILY,
+    backfill_policy=SINGLE_RUN,
+    pool="silver_features",
+)
+def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: SparkEngine) -> Iterator[dg.MaterializeResult]:
+    """Run the kernel over the clean ticks of each symbol and date; rows are sampled events, not ticks."""
+    dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
+    with reporting(context, "silver/features") as report:
+        partitions = silver.Partitions(symbols, dates, {})
+        run = context.run_id.replace("-", "")[:12]
+        events = silver.sampled_events(spark.session, partitions, road.market, Strategy()).persist()
+        staged = [silver.stage_features(spark.session, partitions, events, run), silver.stage_labels(spark.session, partitions, events, run)]
+        events.unpersist()
+        for each in staged:
+            audit_outside(spark.session, each)
+        snapshots = {each.table: publish(spark.session, each) for each in staged}
+        counts = silver.count_days(spark.session, [each.table for each in staged], partitions)
+    for name in ("features", "labels"):
+        rows = [row for row in counts if row["table"] == f"silver.{name}"]
+        labels = [f"{row['symbol']} {row['date']}" for row in rows]
+        yield dg.MaterializeResult(
+            asset_key=["silver", name],
+            metadata=report.metadata()
+            | {
+                "dagster/row_count": sum(row["rows"] for row in rows),
+                "time_range": day_range(dates),
+                "days": table(rows),
+                "snapshots": str(snapshots),
+                "rows_per_day": bar_plot(f"{name} by symbol and date", labels, {name: [float(row["rows"]) for row in rows]}),
+            },
+        )
+
+
+@dg.multi_asset(
+    specs=[
+        _spec("bars_1m", ["silver/ticks"], "Minute bars of the mid price, in price units."),
+        _spec("bars_1h", ["silver/ticks"], "Hour bars of the mid price, in price units."),
+    ],
+    partitions_def=DAILY,
+    backfill_policy=SINGLE_RUN,
+    pool="silver_bars",
+)
+def bars(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: SparkEngine) -> Iterator[dg.MaterializeResult]:
+    """Bars in one commit a grain; the gold views only present them."""
+    dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
+    partitions = silver.Partitions(symbols, dates, {})
+    run = context.run_id.replace("-", "")[:12]
+    for grain in ("1m", "1h"):
+        name = f"bars_{grain}"
+        with reporting(context, f"silver/{name}") as report:
+            staged = silver.stage_bars(spark.session, partitions, grain, run)
+            audit_outside(spark.session, staged)
+            snapshot = publish(spark.session, staged)
+            counts = silver.count_days(spark.session, [staged.table], partitions)
+        yield dg.MaterializeResult(
+            asset_key=["silver", name],
+            metadata=report.metadata()
+            | {
+                "dagster/row_count": sum(row["rows"] for row in counts),
+                "time_range": day_range(dates),
+                "days": table(counts),
+                "snapshot_id": str(snapshot),
+                "bars_per_day": bar_plot(
+                    f"{name} by symbol and date", [f"{row['symbol']} {row['date']}" for row in counts], {name: [float(row["rows"]) for row in counts]}
+                ),
+            },
+        )

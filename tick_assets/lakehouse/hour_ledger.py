@@ -1,0 +1,49 @@
+"""The hour ledger as a table, and what it says about completeness.
+
+What belongs here: `evidence.hour_ledger` from the raw store's manifests. What must not: how a state came to be (`ingestion`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tick_assets.domain.hour_states import HourState
+from tick_assets.domain.instruments import Market
+from tick_assets.domain.market_calendar import open_hours
+from tick_assets.lakehouse.catalog import whole_partitions
+from tick_assets.lakehouse.raw_store import RawStore
+
+if TYPE_CHECKING:
+    from tick_assets.lakehouse.catalog import Lakehouse
+
+Ledger = list[dict[str, Any]]
+
+
+def publish(lakehouse: Lakehouse, store: RawStore, symbols: Sequence[str], dates: Sequence[date], order: Sequence[str]) -> Ledger:
+    """Replace the ledger rows of all symbols and dates, and return them: those of each date's current source."""
+    rows = [row for symbol in symbols for day in dates for row in store.ledger_rows(_source(store, symbol, day, order), symbol, day)]
+    lakehouse.replace_rows("evidence.hour_ledger", rows, whole_partitions(symbols, dates))
+    return rows
+
+
+def _source(store: RawStore, symbol: str, day: date, order: Sequence[str]) -> str:
+    return store.current_source(symbol, day, order) or order[0]
+
+
+def missing_symbols(ledger: Ledger, market: Market, symbols: Sequence[str], dates: Sequence[date]) -> list[tuple[str, date]]:
+    """Return the (symbol, date) pairs whose calendar expects ticks and that have none."""
+    present = {(row["symbol"], row["date"]) for row in ledger if row["state"] == HourState.OK}
+    return [(symbol, day) for symbol in symbols for day in dates if (symbol, day) not in present and expected_hours(market, symbol, day)]
+
+
+def expected_hours(market: Market, symbol: str, day: date) -> list[int]:
+    """Return the UTC hours of a date in which the symbol's market is open."""
+    return [hour for hour, is_open in enumerate(open_hours(market.instrument(symbol).asset_class, day)) if is_open]
+
+
+def completeness(ledger: Ledger, market: Market) -> float:
+    """Return the share of expected hours that are `ok`; 1.0 where none is expected."""
+    expected = [row for row in ledger if row["hour"] in expected_hours(market, row["symbol"], row["date"])]
+    return sum(row["state"] == HourState.OK for row in expected) / len(expected) if expected else 1.0

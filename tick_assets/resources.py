@@ -1,0 +1,160 @@
+"""Resources: configuration plus a plain object that has never heard of Dagster, named for their role.
+
+What belongs here: how an asset gets its adapters, and the one place besides `settings` that reads the environment. What must not:
+work; every property opens an adapter and returns it.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, DbtProject
+from dagster_mlflow import mlflow_tracking
+from dagster_pyspark import LazyPySparkResource
+from pydantic import Field, PrivateAttr
+
+from tick_assets.domain.gates import Policy, parse_policy
+from tick_assets.domain.instruments import Market, parse_market
+from tick_assets.settings import PROJECT_ROOT, Settings, load_settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from tick_assets.lakehouse.catalog import Lakehouse
+    from tick_assets.lakehouse.object_store import ObjectStore
+    from tick_assets.lakehouse.query import TrinoQuery
+    from tick_assets.lakehouse.raw_store import RawStore
+    from tick_assets.lakehouse.vendors.port import TickVendor
+    from tick_assets.tracking.dataset_versions import DatasetVersions
+    from tick_assets.tracking.deployments import Deployer
+    from tick_assets.tracking.model_registry import ModelRegistry
+
+EXPERIMENT = "tick_assets"
+DBT_PROJECT = DbtProject(project_dir=PROJECT_ROOT / "dbt_project")
+
+
+class Road(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The road's adapters, opened from the effective settings when first asked for."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings()
+
+    @cached_property
+    def market(self) -> Market:
+        return parse_market(self.settings.market_path.read_text())
+
+    @cached_property
+    def policy(self) -> Policy:
+        return parse_policy(self.settings.policy_path.read_text())
+
+    @cached_property
+    def code_commit(self) -> str:
+        """The commit that runs, as the stack named it; a deployment sets TICK_CODE_COMMIT."""
+        return os.environ.get("TICK_CODE_COMMIT", "unknown")
+
+    @cached_property
+    def lakehouse(self) -> Lakehouse:
+        from tick_assets.lakehouse.catalog import Lakehouse
+
+        return Lakehouse.from_settings(self.settings)
+
+    @cached_property
+    def object_store(self) -> ObjectStore:
+        from tick_assets.lakehouse.object_store import ObjectStore
+
+        return ObjectStore.from_settings(self.settings)
+
+    @cached_property
+    def raw_store(self) -> RawStore:
+        from tick_assets.lakehouse.raw_store import RawStore
+
+        return RawStore(self.settings.raw_dir)
+
+    @cached_property
+    def query_engine(self) -> TrinoQuery:
+        from tick_assets.lakehouse.query import TrinoQuery
+
+        return TrinoQuery.from_settings(self.settings)
+
+    @cached_property
+    def model_registry(self) -> ModelRegistry:
+        from tick_assets.tracking.model_registry import ModelRegistry
+
+        return ModelRegistry.from_settings(self.settings)
+
+    def dataset_versions(self) -> DatasetVersions:
+        """Return the DVC folder of the state folder."""
+        from tick_assets.tracking.dataset_versions import DatasetVersions
+
+        return DatasetVersions.from_settings(self.settings, self.object_store)
+
+    def deployer(self) -> Deployer:
+        """Return what deployment works with; the private key is read here."""
+        from tick_assets.domain.passports import decode_key
+        from tick_assets.tracking.deployments import Deployer
+        from tick_assets.tracking.serving_client import ServingClient
+
+        private_key = decode_key((self.settings.home / "keys" / "passport_ed25519").read_text())
+        service = ServingClient.from_settings(self.settings)
+        return Deployer(self.object_store, self.model_registry, self.dataset_versions(), service, private_key)
+
+    def vendor(self) -> TickVendor:
+        """Return a client of the configured vendor; the caller closes it."""
+        from tick_assets.lakehouse.vendors.dukascopy import DukascopyVendor
+
+        return DukascopyVendor.from_settings(self.settings)
+
+
+class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Which symbols a data run covers: run configuration, by default every active one."""
+
+    symbols: list[str] = Field(default_factory=list)
+    refetch: bool = False
+
+    def active(self, settings: Settings) -> tuple[str, ...]:
+        """Return the symbols of this run, sorted."""
+        return tuple(sorted(self.symbols or settings.symbols))
+
+
+class SparkEngine(LazyPySparkResource):
+    """The run's one Spark session, started when first asked for and stopped when the run ends."""
+
+    spark_config: dict[str, Any] = Field(default_factory=dict)
+    _session: Any = PrivateAttr(default=None)
+
+    @property
+    def session(self) -> SparkSession:
+        """Return the session; its configuration is the settings' with `spark_config` on top."""
+        if self._session is None:
+            from tick_assets.lakehouse.spark import spark_config
+
+            configured = LazyPySparkResource(spark_config=spark_config(load_settings()) | self.spark_config)
+            self._session = configured.spark_session
+        return self._session
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        if self._session is not None:
+            self._session.stop()
+            self._session = None
+
+
+def build_resources() -> dict[str, Any]:
+    """Return the resources of a deployment, by role."""
+    return {
+        "road": Road(),
+        "scope": Scope(),
+        "spark": SparkEngine(),
+        "dbt": DbtCliResource(project_dir=DBT_PROJECT, profiles_dir=str(DBT_PROJECT.project_dir)),
+        "mlflow": mlflow_tracking.configured(
+            {
+                "experiment_name": EXPERIMENT,
+                "mlflow_tracking_uri": os.environ.get("MLFLOW_TRACKING_URI"),
+                "env": {"MLFLOW_DISABLE_ENV_CREATION": "true"},
+                "extra_tags": {"tick.kind": "dagster_run"},
+            }
+        ),
+    }

@@ -1,0 +1,16 @@
+"""Schedules: what runs by the clock."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from tick_assets.jobs import ingest_evidence_job, ingest_ticks_job
+
+ingest_ticks_daily = dg.build_schedule_from_partitioned_job(
+    ingest_ticks_job, name="ingest_ticks_daily", hour_of_day=3, minute_of_hour=0, default_status=dg.DefaultScheduleStatus.STOPPED
+)
+ingest_evidence_daily = dg.build_schedule_from_partitioned_job(
+    ingest_evidence_job, name="ingest_evidence_daily", hour_of_day=3, minute_of_hour=30, default_status=dg.DefaultScheduleStatus.STOPPED
+)
+
+ALL_SCHEDULES = [ingest_ticks_daily, ingest_evidence_daily]
