@@ -25,9 +25,13 @@ VERSION = "tick-bridge-1"
 FRAME_LIMIT = 64 * 1024 * 1024
 HANDSHAKE_LIMIT = 4096
 KEY_BYTES_MIN = 16
-ALLOWED_FUNCTIONS = frozenset(
-    ["initialize", "login", "shutdown", "version", "account_info", "terminal_info", "symbols_total", "symbols_get", "symbol_info", "symbol_info_tick", "symbol_select", "market_book_add", "market_book_release", "market_book_get", "copy_rates_from", "copy_rates_from_pos", "copy_rates_range", "copy_ticks_from", "copy_ticks_range", "orders_total", "orders_get", "positions_total", "positions_get", "order_calc_margin", "order_calc_profit", "order_check", "order_send", "history_orders_total", "history_orders_get", "history_deals_total", "history_deals_get"]
-)
+_FUNCTION_NAMES = """
+    initialize login shutdown version account_info terminal_info symbols_total symbols_get symbol_info symbol_info_tick symbol_select
+    market_book_add market_book_release market_book_get copy_rates_from copy_rates_from_pos copy_rates_range copy_ticks_from
+    copy_ticks_range orders_total orders_get positions_total positions_get order_calc_margin order_calc_profit order_check order_send
+    history_orders_total history_orders_get history_deals_total history_deals_get
+"""
+ALLOWED_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _DTYPES = {"rates": records.RATES_DTYPE, "ticks": records.TICKS_DTYPE}
 _RECORDS = {
     name: getattr(records, name)
