@@ -54,6 +54,7 @@ async def get_status(parts: PartsDep) -> dict[str, Any]:
         "feeds": [_feed_document(account, feed) for (account, _), feed in sorted(parts.signals.feeds.items())],
         "replays": [{"replay_id": replay.replay_id, "ticks": replay.ticks} for replay in parts.signals.replays.values()],
         "symbols": sorted(parts.signals.market.instruments),
+        "digits": {symbol: instrument.digits for symbol, instrument in sorted(parts.signals.market.instruments.items())},
         "dagster": parts.dagster.address,
     }
 
