@@ -5,7 +5,6 @@ What belongs here: arguments, printing, exit codes. What must not: anything that
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tick_assets.cli.errors import CommandError
+from tick_assets.cli.output import JsonOption, print_json, say
 
 if TYPE_CHECKING:
     from datetime import date
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tick_assets.domain.synthetic_market import SyntheticMarket
 
 DEMO_SYMBOLS = "SYNEDGE,SYNWEAK,SYNNULL"
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def app_commands(app: typer.Typer) -> None:
@@ -43,7 +42,7 @@ def generate(
     symbols: Annotated[str, typer.Option(help="Comma-separated names beginning with SYN.")] = DEMO_SYMBOLS,
     seed: Annotated[int, typer.Option(help="Seed of the market.")] = 20240108,
     k: Annotated[float | None, typer.Option(help="Edge strength of all symbols; by default each demo symbol has its own.")] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Generate a synthetic market with a known edge into a vendor folder."""
     import time
@@ -62,11 +61,13 @@ def generate(
     if as_json:
         strengths = {symbol: market.k for symbol, market in markets.items()}
         latent = str(latent_folder(root))
-        print(json.dumps({"root": str(root), "latent": latent, "seed": seed, "dates": len(dates), "k": strengths, "ticks": counts, "seconds": seconds}))
+        print_json(
+            {"root": str(root), "latent": latent, "seed": seed, "dates": len(dates), "k": strengths, "ticks": counts, "seconds": seconds}
+        )
         return
     for symbol, market in markets.items():
-        print(f"{symbol}: {counts[symbol]:,} ticks on {len(dates)} dates, k = {market.k:g}, seed {seed}")
-    print(f"wrote {root} in {seconds} s; latent series lie in {latent_folder(root)}")
+        say(f"{symbol}: {counts[symbol]:,} ticks on {len(dates)} dates, k = {market.k:g}, seed {seed}")
+    say(f"wrote {root} in {seconds} s; latent series lie in {latent_folder(root)}")
 
 
 def _synthetic_market(symbol: str, k: float | None) -> SyntheticMarket:
@@ -97,8 +98,8 @@ def serve(
         server = TwinServer(folder, script, host, port)
     except OSError as error:
         raise CommandError(f"Expected port {port} on {host} to be free, was taken ({error}). Give another --port.") from error
-    print(f"serving {root} ({folder.source_name}) at {server.address}", flush=True)
-    print(f"  TICK_VENDOR_URL={server.address} TICK_VENDOR_JSON_URL={server.address}", flush=True)
+    say(f"serving {root} ({folder.source_name}) at {server.address}")
+    say(f"  TICK_VENDOR_URL={server.address} TICK_VENDOR_JSON_URL={server.address}")
     try:
         server.serve_forever()
     except KeyboardInterrupt:
@@ -111,10 +112,12 @@ def import_files(
     path: Annotated[Path, typer.Argument(help="A file, the symbol's folder or its parent.")],
     symbol: Annotated[str, typer.Option(help="Symbol of the files.")],
     format_name: Annotated[str, typer.Option("--format", help="A format's name, or auto.")] = "auto",
-    utc_offset: Annotated[float | None, typer.Option(help="Hours that the files' clock is ahead of UTC; by default what the format says.")] = None,
+    utc_offset: Annotated[
+        float | None, typer.Option(help="Hours that the files' clock is ahead of UTC; by default what the format says.")
+    ] = None,
     from_date: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC date to import.")] = None,
     to_date: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC date to import, inclusive.")] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Import local tick files into the raw store."""
     from tick_assets.domain.instruments import UnknownSymbolError
@@ -133,17 +136,17 @@ def import_files(
             first=from_date.date() if from_date else None,
             last=to_date.date() if to_date else None,
             now=utc_now(),
-            progress=None if as_json else lambda day: print(f"  {day.date} {day.rows:>9,} rows {day.described}", flush=True),
+            progress=None if as_json else lambda day: say(f"  {day.date} {day.rows:>9,} rows {day.described}"),
         )
     except (ImportRefusedError, UnknownSymbolError) as error:
         raise CommandError(str(error)) from error
     if as_json:
-        print(json.dumps(report.to_document()))
+        print_json(report.to_document())
         return
-    print(f"imported {report.rows:,} rows on {len(report.dates)} dates of {symbol} as {report.source} ({report.format}: {report.reason})")
+    say(f"imported {report.rows:,} rows on {len(report.dates)} dates of {symbol} as {report.source} ({report.format}: {report.reason})")
 
 
-def verify(as_json: AsJson = False) -> None:
+def verify(as_json: JsonOption = False) -> None:
     """Compare every raw file with its manifest; any mismatch is a failure."""
     from tick_assets.lakehouse.raw_store import RawStore
     from tick_assets.settings import load_settings
@@ -153,11 +156,11 @@ def verify(as_json: AsJson = False) -> None:
     files = sum(len(manifest.revisions) for manifest in manifests)
     found = store.verify()
     if as_json:
-        print(json.dumps({"manifests": len(manifests), "files": files, "mismatches": [mismatch.__dict__ for mismatch in found]}))
+        print_json({"manifests": len(manifests), "files": files, "mismatches": found})
     else:
         for mismatch in found:
-            print(mismatch)
-        print(f"{files} files of {len(manifests)} symbol-dates: {len(found)} mismatches")
+            say(str(mismatch))
+        say(f"{files} files of {len(manifests)} symbol-dates: {len(found)} mismatches")
     if found:
         raise typer.Exit(1)
 

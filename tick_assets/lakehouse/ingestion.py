@@ -64,7 +64,9 @@ class IngestionReport:
     def failures(self) -> tuple[str, ...]:
         """Every failed hour in words; a run with any is red."""
         return tuple(
-            f"{report.symbol} {report.date} {hour:02d}h: {reason}" for report in self.dates for hour, reason in sorted(report.failures.items())
+            f"{report.symbol} {report.date} {hour:02d}h: {reason}"
+            for report in self.dates
+            for hour, reason in sorted(report.failures.items())
         )
 
 
@@ -104,7 +106,7 @@ def ingest_dates(
 
 
 def _plan(store: RawStore, source: str, symbol: str, day: date, now: datetime, *, refetch: bool) -> _Task:
-    filled_by = _import_of(store, source, symbol, day)
+    filled_by = _import_of(store, symbol, day)
     if filled_by and not refetch:
         return _Task(symbol, day, (), f"filled by {filled_by}")
     manifest = store.manifest(source, symbol, day)
@@ -113,12 +115,11 @@ def _plan(store: RawStore, source: str, symbol: str, day: date, now: datetime, *
     return _Task(symbol, day, tuple(hour for hour in wanted if midnight + timedelta(hours=hour + 1) <= now))
 
 
-def _import_of(store: RawStore, source: str, symbol: str, day: date) -> str:
+def _import_of(store: RawStore, symbol: str, day: date) -> str:
     for name in store.sources():
-        if name == source or name.startswith(IMPORT_PREFIX):
-            manifest = store.manifest(name, symbol, day)
-            if manifest is not None and manifest.origin == "import" and manifest.is_written:
-                return f"an import ({name})"
+        manifest = store.manifest(name, symbol, day)
+        if manifest is not None and manifest.origin == "import" and manifest.is_written:
+            return f"an import ({name})"
     return ""
 
 
@@ -163,7 +164,9 @@ def classify(response: HourResponse, *, price_factor: int, is_open: bool) -> Hou
     """Say what an answer means: rows are `ok`; no rows are `closed` by calendar, else `vendor_empty`; all else is `failed` with a reason."""
 
     def outcome(state: HourState, reason: str = "") -> HourOutcome:
-        return HourOutcome(response.hour.hour, state, response.fetched_at, response.url, response.wire_format, response.payload, None, reason)
+        return HourOutcome(
+            response.hour.hour, state, response.fetched_at, response.url, response.wire_format, response.payload, None, reason
+        )
 
     no_rows = HourState.VENDOR_EMPTY if is_open else HourState.CLOSED
     if not is_open and (response.http_status == _HTTP_NOT_FOUND or (response.http_status == _HTTP_OK and is_web_page(response.payload))):
@@ -186,7 +189,9 @@ def _record(
     new_revision = None
     if outcomes:
         new_revision = store.record(source, task.symbol, task.date, instrument.price_factor, outcomes, now=now).new_revision
-    manifest = store.manifest(source, task.symbol, task.date) or Manifest(source, task.symbol, task.date.isoformat(), instrument.price_factor)
+    manifest = store.manifest(source, task.symbol, task.date) or Manifest(
+        source, task.symbol, task.date.isoformat(), instrument.price_factor
+    )
     states = {str(state): sum(entry.state is state for entry in manifest.hours) for state in HourState}
     failures = {outcome.hour: outcome.reason for outcome in outcomes if outcome.state is HourState.FAILED}
     rows = sum(entry.rows for entry in manifest.hours)

@@ -20,7 +20,14 @@ from tick_assets.domain.ticks import Ticks
 COLUMNS = ("ts_event", "ask_points", "bid_points", "ask_size", "bid_size")
 HEADER = ",".join(COLUMNS) + "\n"
 ROW_SCHEMA = pl.Schema(
-    {"ts_us": pl.Int64, "ask_points": pl.Int64, "bid_points": pl.Int64, "ask_size": pl.Float64, "bid_size": pl.Float64, "raw_line": pl.String}
+    {
+        "ts_us": pl.Int64,
+        "ask_points": pl.Int64,
+        "bid_points": pl.Int64,
+        "ask_size": pl.Float64,
+        "bid_size": pl.Float64,
+        "raw_line": pl.String,
+    }
 )
 READ_SCHEMA = pl.Schema(
     {
@@ -66,7 +73,13 @@ def to_csv_lines(rows: pl.DataFrame) -> str:
     """Return the rows as CSV text without the header; the text depends on the rows only."""
     if rows.is_empty():
         return ""
-    cells = [_stamp_text(), pl.col("ask_points").cast(pl.String), pl.col("bid_points").cast(pl.String), _size_text("ask_size"), _size_text("bid_size")]
+    cells = [
+        _stamp_text(),
+        pl.col("ask_points").cast(pl.String),
+        pl.col("bid_points").cast(pl.String),
+        _size_text("ask_size"),
+        _size_text("bid_size"),
+    ]
     line = pl.when(pl.col("raw_line").is_null()).then(pl.concat_str(cells, separator=",")).otherwise(pl.col("raw_line"))
     return "\n".join(rows.select(line.alias("line"))["line"].to_list()) + "\n"
 
@@ -127,7 +140,9 @@ def _column_order(header: str, name: str) -> dict[str, int]:
     missing = [column for column in COLUMNS if column not in found]
     unknown = [column for column in found if column not in COLUMNS]
     if missing or unknown or len(found) != len(COLUMNS):
-        raise RawHeaderError(f"Expected the columns {','.join(COLUMNS)} in {name}, was {header!r}: missing {missing}, unknown {unknown}. Restore the file.")
+        raise RawHeaderError(
+            f"Expected the columns {','.join(COLUMNS)} in {name}, was {header!r}: missing {missing}, unknown {unknown}. Restore the file."
+        )
     return {column: found.index(column) for column in COLUMNS}
 
 

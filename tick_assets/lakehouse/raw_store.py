@@ -211,7 +211,15 @@ class RawStore:
 
     # Writing.
     def record(
-        self, source: str, symbol: str, day: date, price_factor: int, outcomes: Sequence[HourOutcome], *, now: datetime, origin: str = "vendor"
+        self,
+        source: str,
+        symbol: str,
+        day: date,
+        price_factor: int,
+        outcomes: Sequence[HourOutcome],
+        *,
+        now: datetime,
+        origin: str = "vendor",
     ) -> RecordReport:
         """Keep outcomes of hours of one date: deliveries first, then a revision if rows changed, the manifest last.
 
@@ -283,7 +291,9 @@ class RawStore:
         staged = {entry.hour: raw_csv.to_raw_rows(raw_csv.read_rows(self._part_path(manifest, entry.hour))) for entry in waiting}
         for entry in waiting:
             if raw_csv.canonical_sha256(staged[entry.hour]) != entry.canonical_sha256:
-                raise RawStoreError(f"Expected hour {entry.hour} of {manifest.symbol} {manifest.date} as recorded, was changed. Re-ingest with --refetch.")
+                raise RawStoreError(
+                    f"Expected hour {entry.hour} of {manifest.symbol} {manifest.date} as recorded, was changed. Re-ingest with --refetch."
+                )
         return staged
 
     def _unstage(self, manifest: Manifest) -> None:
@@ -306,7 +316,9 @@ class RawStore:
             path = self.revision_path(source, symbol, entry)
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != entry.sha256:
-                raise RawStoreError(f"Expected {path.name} with sha-256 {entry.sha256}, was changed. Restore it; `tick raw verify` lists all.")
+                raise RawStoreError(
+                    f"Expected {path.name} with sha-256 {entry.sha256}, was changed. Restore it; `tick raw verify` lists all."
+                )
             rows = _with_provenance(raw_csv.parse_csv(content, path.name), entry, source, manifest.price_factor)
             hour = (raw_csv.to_raw_rows(rows)["ts_us"] - raw_csv.midnight_us(manifest.date)) // HOUR_US
             frames.append(rows.with_columns(is_current=_is_current(hour, current, entry)))
@@ -369,7 +381,9 @@ class RawStore:
                 yield mismatch(hour.hour, f"Expected canonical sha-256 {hour.canonical_sha256}, was another.")
 
     def _verify_deliveries(self, manifest: Manifest) -> Iterator[Mismatch]:
-        hours_of: dict[str, int] = {entry.response_sha256: entry.hour for entry in manifest.hours if entry.response_sha256 and entry.state is HourState.OK}
+        hours_of: dict[str, int] = {
+            entry.response_sha256: entry.hour for entry in manifest.hours if entry.response_sha256 and entry.state is HourState.OK
+        }
         for sha256, hour in hours_of.items():
             path = self.delivered_path(manifest.source, manifest.symbol, sha256)
             file = f"{DELIVERED}/{sha256}"

@@ -65,7 +65,9 @@ def replica_files(store: RawStore, symbols: Sequence[str], dates: Sequence[date]
         for symbol in symbols:
             for day in dates:
                 for entry in store.revisions(source, symbol, day):
-                    yield ReplicaFile(store.revision_path(source, symbol, entry), f"{PREFIX}/{source}/{symbol}/{entry.file}", entry.bytes, entry.sha256)
+                    yield ReplicaFile(
+                        store.revision_path(source, symbol, entry), f"{PREFIX}/{source}/{symbol}/{entry.file}", entry.bytes, entry.sha256
+                    )
 
 
 def replicate(
@@ -94,7 +96,9 @@ def _send(objects: ObjectStore, file: ReplicaFile) -> bool:
     return True
 
 
-def reconcile(store: RawStore, objects: ObjectStore, symbols: Sequence[str], dates: Sequence[date], *, is_deep: bool = False) -> Reconciliation:
+def reconcile(
+    store: RawStore, objects: ObjectStore, symbols: Sequence[str], dates: Sequence[date], *, is_deep: bool = False
+) -> Reconciliation:
     """Compare the replica with the raw store: every key, its bytes and sha-256, and no key that the raw store lacks.
 
     The sha-256 is the object's metadata; where another sender left none, or `is_deep`, the object is read and hashed.
@@ -103,7 +107,9 @@ def reconcile(store: RawStore, objects: ObjectStore, symbols: Sequence[str], dat
     with ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="replica") as pool:
         problems = list(pool.map(lambda file: _problem(objects, file, is_deep=is_deep), expected.values()))
     differences = [Difference(key, problem) for key, problem in zip(expected, problems, strict=True) if problem]
-    differences += [Difference(key, "Expected no such object, was there.") for key in _keys(store, objects, symbols, dates) if key not in expected]
+    differences += [
+        Difference(key, "Expected no such object, was there.") for key in _keys(store, objects, symbols, dates) if key not in expected
+    ]
     return Reconciliation(len(expected), sum(file.bytes for file in expected.values()), tuple(differences))
 
 

@@ -67,7 +67,9 @@ def test_displayed_sizes_show_the_signal(edge_days: list[SyntheticDay]) -> None:
     assert np.corrcoef(smooth[300:], edge_days[0].signal[300:])[0, 1] > 0.85
 
 
-@pytest.mark.parametrize(("day", "first_hour", "last_hour"), [(date(2024, 1, 12), 0, 21), (date(2024, 1, 14), 22, 23), (date(2024, 3, 10), 21, 23)])
+@pytest.mark.parametrize(
+    ("day", "first_hour", "last_hour"), [(date(2024, 1, 12), 0, 21), (date(2024, 1, 14), 22, 23), (date(2024, 3, 10), 21, 23)]
+)
 def test_generate_day_stays_inside_fx_hours(day: date, first_hour: int, last_hour: int) -> None:
     hours = generate_day(SyntheticMarket(k=0.0), 7, "SYNNULL", day).ticks.ts_us // 3_600_000_000 % 24
     assert (hours.min(), hours.max()) == (first_hour, last_hour)

@@ -70,7 +70,11 @@ def test_parse_csv_reordered_columns_are_matched_by_name() -> None:
 
 @pytest.mark.parametrize(
     ("header", "named"),
-    [("ts_event,ask_points,bid_points,ask_size", "bid_size"), ("ts_event,ask_points,bid_points,ask_size,bid_size,venue", "venue"), ("", "ts_event")],
+    [
+        ("ts_event,ask_points,bid_points,ask_size", "bid_size"),
+        ("ts_event,ask_points,bid_points,ask_size,bid_size,venue", "venue"),
+        ("", "ts_event"),
+    ],
 )
 def test_parse_csv_missing_or_unknown_column_is_refused_by_name(header: str, named: str) -> None:
     with pytest.raises(raw_csv.RawHeaderError, match=named):

@@ -125,7 +125,19 @@ def test_ledger_rows_carry_what_the_table_has(store: RawStore) -> None:
     record(store, whole_day(h3=without_rows(3, HourState.VENDOR_EMPTY)))
     row = store.ledger_rows("dukascopy", "EURUSD", DAY)[3]
     assert (row["state"], row["rows"], row["revision"], row["checked_at"]) == ("vendor_empty", 0, 0, NOW)
-    assert set(row) == {"symbol", "date", "hour", "source", "state", "revision", "rows", "url", "response_sha256", "canonical_sha256", "checked_at"}
+    assert set(row) == {
+        "symbol",
+        "date",
+        "hour",
+        "source",
+        "state",
+        "revision",
+        "rows",
+        "url",
+        "response_sha256",
+        "canonical_sha256",
+        "checked_at",
+    }
 
 
 def test_leftovers_of_a_crash_are_ignored_and_replaced(store: RawStore) -> None:
@@ -141,7 +153,9 @@ def test_leftovers_of_a_crash_are_ignored_and_replaced(store: RawStore) -> None:
 
 
 @pytest.mark.parametrize("crash_at", range(27))
-def test_killed_writer_leaves_all_or_nothing_and_the_next_write_completes(store: RawStore, monkeypatch: pytest.MonkeyPatch, crash_at: int) -> None:
+def test_killed_writer_leaves_all_or_nothing_and_the_next_write_completes(
+    store: RawStore, monkeypatch: pytest.MonkeyPatch, crash_at: int
+) -> None:
     """Stop the writer just before its n-th file appears: 24 deliveries, the CSV, the manifest; 26 is a writer that lives."""
     names = iter(range(100))
     original = raw_store.write_file

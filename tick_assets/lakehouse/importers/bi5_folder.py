@@ -30,7 +30,9 @@ def hours_by_date(paths: Iterable[Path]) -> dict[date, dict[int, Path]]:
     for path in paths:
         match = _HOUR_PATH.search(path.absolute().as_posix())
         if match is None:
-            raise ImportRefusedError(f"Expected a path that ends with YYYY/MM-1/DD/HHh_ticks.bi5, was {path}. Restore the vendor's folders.")
+            raise ImportRefusedError(
+                f"Expected a path that ends with YYYY/MM-1/DD/HHh_ticks.bi5, was {path}. Restore the vendor's folders."
+            )
         day = date(int(match["year"]), int(match["month"]) + 1, int(match["day"]))
         found[day][int(match["hour"])] = path
     return dict(sorted(found.items()))

@@ -89,13 +89,17 @@ def _detect_by_header(header: Sequence[str], rows: Sequence[str], delimiter: str
     columns = tuple(_HEADER_NAMES.get(key, "") for key in keys)
     missing = [column for column in ("stamp", "bid", "ask") if column not in columns]
     if unknown or missing or len(set(columns)) != len(columns):
-        raise ImportRefusedError(f"Expected columns for stamp, bid and ask in {name}, was missing {missing}, unknown {unknown}. Rename or drop columns.")
+        raise ImportRefusedError(
+            f"Expected columns for stamp, bid and ask in {name}, was missing {missing}, unknown {unknown}. Rename or drop columns."
+        )
     if not rows:
         raise ImportRefusedError(f"Expected ticks in {name}, was a header only. Remove the file.")
     form = _format_of_stamp(rows[0].split(delimiter)[columns.index("stamp")], name)
     if form == "y-m-d":
         form = _clock_from_header(header[columns.index("stamp")], name)
-    chosen = replace(FORMATS[form], columns=columns, has_header=True, delimiter=delimiter, is_comma_decimal=_is_comma_decimal(rows, delimiter))
+    chosen = replace(
+        FORMATS[form], columns=columns, has_header=True, delimiter=delimiter, is_comma_decimal=_is_comma_decimal(rows, delimiter)
+    )
     if form == "fx-data-csv":
         chosen = replace(chosen, name="jforex-csv", clock=text_formats.UTC_CLOCK)
     return Detection(chosen, f"the header {delimiter.join(header)!r} and the stamp {rows[0].split(delimiter)[columns.index('stamp')]!r}")
@@ -124,7 +128,9 @@ def _detect_by_shape(sample: Sequence[str], delimiter: str, name: str) -> Detect
     minimum = 3
     if not minimum <= width <= len(chosen.columns):
         choices = "a comma is both delimiter and decimal mark" if width > len(chosen.columns) else "columns are missing"
-        raise ImportRefusedError(f"Expected {minimum} to {len(chosen.columns)} columns in {name}, was {width}: {choices}. Export with another delimiter.")
+        raise ImportRefusedError(
+            f"Expected {minimum} to {len(chosen.columns)} columns in {name}, was {width}: {choices}. Export with another delimiter."
+        )
     if form == "fxcm-quotes" and not re.match(r"^\d{8}_", name):
         raise ImportRefusedError(f"Expected a file name that begins with the date, as 20140507_quote.zip, was {name}. Rename it.")
     chosen = replace(chosen, columns=chosen.columns[:width], delimiter=delimiter, is_comma_decimal=_is_comma_decimal(sample, delimiter))
@@ -135,7 +141,9 @@ def _format_of_stamp(cell: str, name: str) -> str:
     for form, pattern in _STAMPS:
         if pattern.match(cell.strip()):
             return form
-    raise ImportRefusedError(f"Expected one of the formats {', '.join(text_formats.FORMAT_NAMES)} in {name}, was a first cell {cell!r}. Give --format.")
+    raise ImportRefusedError(
+        f"Expected one of the formats {', '.join(text_formats.FORMAT_NAMES)} in {name}, was a first cell {cell!r}. Give --format."
+    )
 
 
 def _order_of_sides(cells: Sequence[Sequence[str]], delimiter: str, width: int, name: str) -> str:

@@ -29,9 +29,12 @@ from tick_assets.lakehouse.importers.parsing import first_lines, parse_text
 from tick_assets.lakehouse.importers.text_formats import BI5_FOLDER, FORMAT_NAMES, FORMATS, UNKNOWN_CLOCK, ImportRefusedError, TextFormat
 from tick_assets.lakehouse.ingestion import IMPORT_PREFIX
 from tick_assets.lakehouse.raw_store import HOUR_US, HOURS, HourOutcome, RawStore
+from tick_assets.lakehouse.vendors.synthetic import SYMBOL_PREFIX
+from tick_assets.lakehouse.vendors.twin import SYNTHETIC_MARKER
 
 AUTO = "auto"
 BI5_SOURCE = "dukascopy"
+SYNTHETIC_SOURCE = "synthetic-twin"
 _TEXT_SUFFIXES = (".csv", ".txt", ".json", ".zip")
 _DAY_US = HOUR_US * HOURS
 __all__ = ["AUTO", "ImportRefusedError", "ImportReport", "ImportedDate", "import_path"]
@@ -98,11 +101,12 @@ def import_path(
     files = find_files(path, instrument.symbol)
     span = _Span(first, last)
     if format_name == BI5_FOLDER or (format_name == AUTO and files[0].suffix == ".bi5"):
-        source, form, reason = BI5_SOURCE, BI5_FOLDER, "files named HHh_ticks.bi5" if format_name == AUTO else "--format"
+        source, form = SYNTHETIC_SOURCE if _is_synthetic(files[0], instrument) else BI5_SOURCE, BI5_FOLDER
+        reason = "files named HHh_ticks.bi5" if format_name == AUTO else "--format"
         outcomes = _bi5_outcomes(files, instrument, span, now)
         return _record_all(store, instrument, source, form, reason, outcomes, now, progress)
     detection = _detect(files, format_name, utc_offset_hours)
-    source = f"{IMPORT_PREFIX}{detection.format.name}"
+    source = SYNTHETIC_SOURCE if _is_synthetic(files[0], instrument) else f"{IMPORT_PREFIX}{detection.format.name}"
     with tempfile.TemporaryDirectory(prefix="tick-import-") as folder:
         spill = _Spill(Path(folder))
         for file in files:
@@ -121,11 +125,15 @@ def find_files(path: Path, symbol: str) -> list[Path]:
         raise ImportRefusedError(f"Expected a file or folder at {path}, was none. Correct the path.")
     folder = next((child for child in sorted(path.iterdir()) if child.is_dir() and child.name.upper() == symbol), path)
     hours = sorted(folder.rglob("*h_ticks.bi5"))
-    texts = sorted(file for file in folder.rglob("*") if file.is_file() and file.suffix.lower() in _TEXT_SUFFIXES and not file.name.startswith("."))
+    texts = sorted(
+        file for file in folder.rglob("*") if file.is_file() and file.suffix.lower() in _TEXT_SUFFIXES and not file.name.startswith(".")
+    )
     if hours and texts and folder == path:
-        texts = [file for file in texts if file.name != "SYNTHETIC.json"]
+        texts = [file for file in texts if file.name != SYNTHETIC_MARKER]
     if hours and texts:
-        raise ImportRefusedError(f"Expected one kind of files in {folder}, was {len(hours)} bi5 hours and {len(texts)} others. Import them apart.")
+        raise ImportRefusedError(
+            f"Expected one kind of files in {folder}, was {len(hours)} bi5 hours and {len(texts)} others. Import them apart."
+        )
     others = {file.relative_to(folder).parts[0] for file in hours + texts if len(file.relative_to(folder).parts) > 1}
     strangers = sorted(name for name in others if name.isalpha() and len(name) >= 6 and name.upper() != symbol)
     if strangers and folder == path:
@@ -133,6 +141,11 @@ def find_files(path: Path, symbol: str) -> list[Path]:
     if not hours and not texts:
         raise ImportRefusedError(f"Expected files that end with .bi5, {', '.join(_TEXT_SUFFIXES)} in {folder}, was none. Correct the path.")
     return hours or texts
+
+
+def _is_synthetic(file: Path, instrument: Instrument) -> bool:
+    """Tell whether ticks are generated: by their symbol, or by the marker in a folder above them."""
+    return instrument.symbol.startswith(SYMBOL_PREFIX) or any((folder / SYNTHETIC_MARKER).is_file() for folder in file.absolute().parents)
 
 
 def _detect(files: Sequence[Path], format_name: str, utc_offset_hours: float | None) -> Detection:
@@ -147,7 +160,9 @@ def _detect(files: Sequence[Path], format_name: str, utc_offset_hours: float | N
     detection = next(iter(found.values()))
     form = detection.format if utc_offset_hours is None else detection.format.with_offset(utc_offset_hours)
     if form.clock == UNKNOWN_CLOCK:
-        raise ImportRefusedError(f"Expected the clock of {files[0].name}, was none: its stamps are the broker's. Give --utc-offset (hours ahead of UTC).")
+        raise ImportRefusedError(
+            f"Expected the clock of {files[0].name}, was none: its stamps are the broker's. Give --utc-offset (hours ahead of UTC)."
+        )
     return Detection(form, detection.reason)
 
 
@@ -233,7 +248,9 @@ class _Spill:
         return outcomes
 
     def _is_delivered(self, start_us: int) -> bool:
-        return self._first_us is not None and self._last_us is not None and self._first_us < start_us + HOUR_US and start_us <= self._last_us
+        return (
+            self._first_us is not None and self._last_us is not None and self._first_us < start_us + HOUR_US and start_us <= self._last_us
+        )
 
 
 def _bi5_outcomes(files: Sequence[Path], instrument: Instrument, span: _Span, now: datetime) -> Iterator[tuple[date, list[HourOutcome]]]:

@@ -71,7 +71,9 @@ def _typed_rows(cells: pl.DataFrame, form: TextFormat, price_factor: int, name: 
         is_kept = pl.col("line").str.split(form.delimiter)
         frame = frame.with_columns(
             **{
-                side: pl.when(is_kept.list.get(form.columns.index(side), null_on_oob=True) == "").then(pl.col(side).forward_fill()).otherwise(pl.col(side))
+                side: pl.when(is_kept.list.get(form.columns.index(side), null_on_oob=True) == "")
+                .then(pl.col(side).forward_fill())
+                .otherwise(pl.col(side))
                 for side in ("bid", "ask")
             }
         )
@@ -131,7 +133,9 @@ def _stamp(form: TextFormat, name: str) -> pl.Expr:
         local_us = parts.struct["local"].str.to_datetime(form.stamp, time_unit="us", strict=False).dt.epoch("us")
         return local_us - sign * minutes * 60_000_000
     if form.stamp.endswith("%:z"):
-        return text.str.replace(r"Z$", "+00:00").str.replace("T", " ").str.to_datetime(form.stamp, time_unit="us", strict=False).dt.epoch("us")
+        return (
+            text.str.replace(r"Z$", "+00:00").str.replace("T", " ").str.to_datetime(form.stamp, time_unit="us", strict=False).dt.epoch("us")
+        )
     return _to_utc_us(text.str.to_datetime(form.stamp, time_unit="us", strict=False), form)
 
 

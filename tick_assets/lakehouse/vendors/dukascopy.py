@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
 
 from tick_assets.domain.instruments import Instrument, Market, parse_market
 from tick_assets.domain.market_calendar import is_open
@@ -123,7 +123,8 @@ class DukascopyVendor(TickVendor):
         expects_ticks = is_open(instrument.asset_class, hour)
         retrying = Retrying(
             stop=lambda state: self._should_stop(state),
-            wait=wait_exponential_jitter(initial=self._policy.first_wait_s, max=self._policy.maximum_wait_s, jitter=self._policy.first_wait_s),
+            wait=wait_exponential(multiplier=self._policy.first_wait_s, max=self._policy.maximum_wait_s)
+            + wait_random(0, self._policy.first_wait_s),
             retry=retry_if_result(lambda response: _is_worth_a_retry(response, expects_ticks=expects_ticks)),
             retry_error_callback=_last_result,
         )
@@ -143,7 +144,17 @@ class DukascopyVendor(TickVendor):
             return HourResponse(instrument.symbol, hour, b"", url, feed.wire_format, NO_ANSWER, self._clock(), detail)
         with self._lock:
             self._answered.add(feed)
-        return HourResponse(instrument.symbol, hour, answer.content, url, feed.wire_format, answer.status_code, self._clock(), "", answer.headers.get(SOURCE_HEADER, ""))
+        return HourResponse(
+            instrument.symbol,
+            hour,
+            answer.content,
+            url,
+            feed.wire_format,
+            answer.status_code,
+            self._clock(),
+            "",
+            answer.headers.get(SOURCE_HEADER, ""),
+        )
 
 
 def _is_worth_a_retry(response: HourResponse, *, expects_ticks: bool) -> bool:

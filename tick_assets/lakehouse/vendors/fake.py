@@ -14,7 +14,9 @@ from tick_assets.lakehouse.vendors.port import HourResponse, TickVendor
 class FakeVendor(TickVendor):
     """Answers each (symbol, hour) with the next of its scripted `(status, payload)`, then repeats the last; unscripted hours are empty."""
 
-    def __init__(self, answers: Mapping[tuple[str, datetime], Sequence[tuple[int, bytes]]], now: datetime, wire_format: str = "bi5") -> None:
+    def __init__(
+        self, answers: Mapping[tuple[str, datetime], Sequence[tuple[int, bytes]]], now: datetime, wire_format: str = "bi5"
+    ) -> None:
         self._answers = {key: list(script) for key, script in answers.items()}
         self._now = now
         self._wire_format = wire_format

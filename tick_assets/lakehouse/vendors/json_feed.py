@@ -80,7 +80,8 @@ def _is_number(value: object) -> bool:
 def _require_multiplier(multiplier: float, price_factor: int) -> None:
     if abs(multiplier * price_factor - 1) > 1e-9:
         raise PayloadError(
-            port.PRICE_FACTOR_MISMATCH, f"Expected the multiplier 1/{price_factor}, was {multiplier}. Correct price_factor in the market file."
+            port.PRICE_FACTOR_MISMATCH,
+            f"Expected the multiplier 1/{price_factor}, was {multiplier}. Correct price_factor in the market file.",
         )
 
 

@@ -44,7 +44,11 @@ def latent_folder(root: Path) -> Path:
 
 
 def generate_folder(
-    root: Path, markets: Mapping[str, SyntheticMarket], dates: Iterable[date], seed: int, progress: Callable[[GeneratedDay], None] | None = None
+    root: Path,
+    markets: Mapping[str, SyntheticMarket],
+    dates: Iterable[date],
+    seed: int,
+    progress: Callable[[GeneratedDay], None] | None = None,
 ) -> list[GeneratedDay]:
     """Write all hours of the dates for each symbol, closed ones as empty files, and mark the folder as synthetic."""
     real = sorted(symbol for symbol in markets if not symbol.startswith(SYMBOL_PREFIX))

@@ -28,7 +28,9 @@ from tick_assets.lakehouse.vendors.port import SOURCE_HEADER
 from tick_assets.lakehouse.vendors.wire_formats import BI5, JSON
 
 SYNTHETIC_MARKER = "SYNTHETIC.json"
-_BI5_ROUTE = re.compile(r"^(?:/datafeed)?/(?P<symbol>[A-Z0-9]{3,20})/(?P<year>\d{4})/(?P<month>\d{2})/(?P<day>\d{2})/(?P<hour>\d{2})h_ticks\.bi5$")
+_BI5_ROUTE = re.compile(
+    r"^(?:/datafeed)?/(?P<symbol>[A-Z0-9]{3,20})/(?P<year>\d{4})/(?P<month>\d{2})/(?P<day>\d{2})/(?P<hour>\d{2})h_ticks\.bi5$"
+)
 _JSON_ROUTE = re.compile(r"^/v1/ticks/(?P<code>[A-Z0-9.\-]{3,24})/(?P<year>\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<hour>\d{1,2})$")
 
 
