@@ -21,8 +21,21 @@ _SIGNAL_TEXTS = ("signal_id", "event_id", "symbol", "strategy", "action", "view"
 _SIGNAL_TIMES = ("issued_at", "valid_until", "exit_at")
 _SIGNAL_NUMBERS = ("probability", "bid_price", "ask_price", "stop_loss", "take_profit", "max_position")
 _ORDER_TEXTS = ("symbol", "account", "signal_id", "client_order_id", "side", "state", "reason")
-_ORDER_COUNTS = ("ticket", "deal", "position_id", "magic", "retcode")
-_ORDER_NUMBERS = ("price", "stop_loss", "take_profit", "profit")
+_ORDER_COUNTS = {
+    "ticket": ("ticket", "venue_order_id"),
+    "deal": ("deal", "exit_deal_id", "venue_deal_id"),
+    "position_id": ("position_id", "closes"),
+    "magic": ("magic",),
+    "retcode": ("retcode", "venue_code"),
+}
+"""Columns in the terminal's words, and the members that execution says them with, the first that is there wins."""
+_ORDER_NUMBERS = {
+    "volume": ("volume", "filled_quantity", "quantity"),
+    "price": ("exit_price", "price"),
+    "stop_loss": ("stop_loss",),
+    "take_profit": ("take_profit",),
+    "profit": ("profit", "net_pnl_account"),
+}
 
 
 def read_lines(text: bytes) -> list[dict[str, Any]]:
@@ -60,17 +73,14 @@ def _signal_row(document: Document) -> dict[str, Any]:
 
 def _order_row(document: Document) -> dict[str, Any]:
     stamp = parse_time(document.get("ts_event") or document["received_at"])
-    volume = _first(document, ("volume", "filled_quantity", "quantity"))
     return {
         **{name: _text(document.get(name)) for name in _ORDER_TEXTS},
-        **{name: _count(document.get(name)) for name in _ORDER_COUNTS},
-        **{name: _number(document.get(name)) for name in _ORDER_NUMBERS},
-        "price": _number(_first(document, ("price", "average_price", "fill_price"))),
+        **{name: _count(_first(document, members)) for name, members in _ORDER_COUNTS.items()},
+        **{name: _number(_first(document, members)) for name, members in _ORDER_NUMBERS.items()},
         "client_order_id": _text(_first(document, ("client_order_id", "order_key"))),
         "order_event_id": str(document["event_id"]),
         "ts_event": stamp,
         "date": stamp.date(),
-        "volume": _number(volume),
         "is_synthetic": bool(document.get("is_synthetic")),
         "payload_json": _json(document),
     }
@@ -97,7 +107,8 @@ def _number(value: Any) -> float | None:
 
 
 def _count(value: Any) -> int | None:
-    return None if value in (None, "") else int(value)
+    """Return an id or code as a number; one that is none (a venue may have texts) stays in the payload alone."""
+    return int(value) if str(value).lstrip("-").isdigit() else None
 
 
 def _json(value: Any) -> str:

@@ -1,0 +1,207 @@
+"""Tables, gold views, datasets, DVC and MLflow on the real servers, with a symbol of their own.
+
+What belongs here: what only the servers can show. What must not: rules that a local catalog shows too (`tests/unit/lakehouse`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.unit.lakehouse.local_catalog import silver_rows
+from tests.unit.lakehouse.test_datasets import publish
+from tick_assets.lakehouse import datasets
+from tick_assets.lakehouse.catalog import Lakehouse, partition_filter
+from tick_assets.lakehouse.content_hash import content_hashes
+from tick_assets.lakehouse.datasets import DatasetFolder, DatasetRequest
+from tick_assets.lakehouse.object_store import ObjectStore
+from tick_assets.lakehouse.query import QueryError, TrinoQuery
+from tick_assets.lakehouse.tables import TABLES
+from tick_assets.settings import Settings
+from tick_assets.tracking import bundles
+from tick_assets.tracking.dataset_versions import DatasetVersions
+from tick_assets.tracking.model_registry import ModelRegistry, TrialRecord
+
+pytestmark = pytest.mark.stack
+
+SYMBOL = "SYNTESTF"
+DAYS = (date(2001, 1, 1), date(2001, 1, 2))
+
+
+@pytest.fixture
+def lakehouse(stack_settings: Settings) -> Iterator[Lakehouse]:
+    """The catalog; rows of the test's symbol are removed afterwards."""
+    opened = Lakehouse.from_settings(stack_settings)
+    opened.ensure_tables()
+    yield opened
+    for name in (
+        "raw.ticks",
+        "silver.ticks",
+        "silver.tick_rejects",
+        "silver.features",
+        "silver.labels",
+        "evidence.publications",
+        "evidence.hour_ledger",
+    ):
+        opened.replace_rows(name, [], partition_filter(SYMBOL))
+
+
+def _publish_with_evidence(lakehouse: Lakehouse) -> None:
+    """Publish two dates with raw rows, rejects and ledger; a third date is in the ledger alone."""
+    ticks = pl.concat([silver_rows(SYMBOL, DAYS[0]), silver_rows(SYMBOL, DAYS[1], 101)])
+    raw = ticks.drop("seq", "publication_id").with_columns(pl.lit(True).alias("is_current"), pl.lit(0, pl.Int32).alias("revision"))
+    rejects = raw.head(3).with_columns(pl.lit("QUOTE_CROSSED").alias("reason_code"), pl.lit("p1").alias("publication_id"))
+    lakehouse.replace_rows("raw.ticks", pl.concat([raw, raw.head(3)]), partition_filter(SYMBOL))
+    lakehouse.replace_rows("silver.tick_rejects", rejects, partition_filter(SYMBOL))
+    for day, count in zip(DAYS, (200, 101), strict=True):
+        publish(lakehouse, SYMBOL, day, "p1", count)
+    hashes = content_hashes(lakehouse, "silver.ticks", [SYMBOL], DAYS)
+    at = datetime(2001, 1, 3, tzinfo=UTC)
+    counts = {DAYS[0]: (203, 200, 3), DAYS[1]: (101, 101, 0)}
+    rows = [
+        dict(zip(("raw_rows", "silver_rows", "reject_rows"), counts[day], strict=True))
+        | {
+            "symbol": SYMBOL,
+            "date": day,
+            "publication_id": "p1",
+            "content_hash": hashes[SYMBOL, day],
+            "published_at": at,
+            "is_synthetic": True,
+        }
+        for day in DAYS
+    ]
+    lakehouse.replace_partitions("evidence.publications", rows, [SYMBOL], DAYS)
+    dates = [*DAYS, DAYS[1] + timedelta(days=1)]
+    hours = [
+        {"symbol": SYMBOL, "date": day, "hour": hour, "source": "synthetic", "state": "ok" if hour == 0 and day in DAYS else "vendor_empty"}
+        | {"revision": 0, "rows": 0, "checked_at": at}
+        for day in dates
+        for hour in range(24)
+    ]
+    lakehouse.replace_partitions("evidence.hour_ledger", hours, [SYMBOL], dates)
+
+
+def test_symbol_days_show_published_and_empty_days(lakehouse: Lakehouse, stack_settings: Settings, gold_views: None) -> None:
+    _publish_with_evidence(lakehouse)
+    rows = TrinoQuery.from_settings(stack_settings).rows(
+        "select date, tick_count, raw_rows, reject_count, hours_ok, hours_missing, spread_median, is_synthetic "
+        f"from gold.symbol_days where symbol = '{SYMBOL}' order by date"
+    )
+    assert rows == [
+        (DAYS[0], 200, 203, 3, 1, 23, 3e-05, True),
+        (DAYS[1], 101, 101, 0, 1, 23, 3e-05, True),
+        (DAYS[1] + timedelta(days=1), 0, 0, 0, 0, 24, None, True),
+    ]
+
+
+@pytest.mark.parametrize("view", ["symbol_days", "quality", "training_examples"])
+def test_gold_views_read_one_partition_of_ticks_or_features(
+    lakehouse: Lakehouse, stack_settings: Settings, gold_views: None, view: str
+) -> None:
+    _publish_with_evidence(lakehouse)
+    sql = f"explain (type io, format json) select * from gold.{view} where symbol = '{SYMBOL}' and date = date '2001-01-01'"
+    tables = _tables_of(TrinoQuery.from_settings(stack_settings).scalar(sql))
+    assert tables
+    assert all({"symbol", "date"} <= columns for columns in tables)
+
+
+def _tables_of(plan: str) -> list[set[str]]:
+    import json
+
+    return [
+        {column["columnName"] for column in table["constraint"]["columnConstraints"]} for table in json.loads(plan)["inputTableColumnInfos"]
+    ]
+
+
+def test_dataset_tag_is_what_trino_reads_and_dvc_brings_elsewhere(lakehouse: Lakehouse, stack_settings: Settings, tmp_path: Path) -> None:
+    objects = ObjectStore.from_settings(stack_settings)
+    _publish_with_evidence(lakehouse)
+    dataset = datasets.create(lakehouse, objects, DatasetRequest((SYMBOL,)))
+    publish(lakehouse, SYMBOL, DAYS[0], "p2", 50)
+    trino = TrinoQuery.from_settings(stack_settings)
+    counts = [
+        trino.scalar(f"select count(*) from silver.ticks {version} where symbol = '{SYMBOL}'")
+        for version in ("", f"for version as of '{dataset.tag('silver.ticks')}'")
+    ]
+    assert counts == [151, 301]
+    here, there = (
+        DatasetVersions(tmp_path / name, DatasetVersions.from_settings(stack_settings, objects).remote, objects)
+        for name in ("here", "there")
+    )
+    datasets.export(lakehouse, dataset, DatasetFolder(here.root))
+    md5 = here.add(dataset.id)
+    assert here.add(dataset.id) == md5
+    there.pull(dataset.id)
+    assert there.md5(dataset.id) == md5
+    assert DatasetFolder(there.root).load(dataset.id).manifest == dataset.manifest
+    for table in datasets.PINNED:
+        lakehouse.drop_tag(table, dataset.tag(table))
+
+
+def test_model_registry_version_alias_and_bytes(stack_settings: Settings) -> None:
+    registry = ModelRegistry.from_settings(stack_settings, "tests")
+    name = f"{SYMBOL}.direction"
+    try:
+        with registry.run("parent") as parent, registry.run("model", parent.run_id) as run:
+            registry.log_trials(
+                run, [TrialRecord(i, {"max_depth": i}, {"sharpe": i / 10}, "FAIL" if i == 1 else "COMPLETE") for i in range(3)]
+            )
+            run.log_bytes("model/model.json", b"{}")
+        version = registry.register(name, run.run_id)
+        assert registry.register(name, run.run_id).version == version.version
+        registry.set_alias(name, version.version)
+        champion = registry.by_alias(name)
+        assert champion is not None
+        assert champion.run_id == run.run_id
+        assert registry.read_artifact(champion.run_id, "model/model.json") == b"{}"
+        assert registry.by_alias(name, "nobody") is None
+    finally:
+        registry.client.delete_registered_model(name)
+
+
+def test_bundle_on_the_object_store_is_write_once(stack_settings: Settings) -> None:
+    store = ObjectStore.from_settings(stack_settings)
+    model = b"{}"
+    bundle = bundles.Bundle(SYMBOL, "direction", "1", model, {"payload": {"model_sha256": bundles.sha256_hex(model)}}, {"rows": []})
+    try:
+        bundles.write_bundle(store, bundle)
+        bundles.write_bundle(store, bundle)
+        bundles.write_pointer(store, SYMBOL, "direction", bundles.Pointer("1", bundle.model_sha256), bundles.SHADOW)
+        assert bundles.deployed(store)[SYMBOL, "direction", "shadow"].version == "1"
+    finally:
+        for key in store.list_keys(f"models/{SYMBOL}/"):
+            store.delete(key)
+
+
+def test_query_refused_statement_names_the_reason(stack_settings: Settings) -> None:
+    with pytest.raises(QueryError, match="mismatched input"):
+        TrinoQuery.from_settings(stack_settings).query("selec 1")
+
+
+def test_ensure_tables_on_the_stack_repeat_changes_nothing(lakehouse: Lakehouse) -> None:
+    assert lakehouse.ensure_tables() == []
+    assert all(lakehouse.catalog.table_exists(name) for name in TABLES)
+
+
+@pytest.fixture(scope="session")
+def gold_views(stack_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Build the gold views by dbt, as the asset does; the tests of the project run with the road."""
+    import os
+    import subprocess
+    import sys
+
+    from tick_assets.settings import PROJECT_ROOT
+    from tick_assets.stack.environment import environment
+
+    Lakehouse.from_settings(stack_settings).ensure_tables()
+    folder = tmp_path_factory.mktemp("dbt")
+    variables = os.environ | environment(stack_settings) | {"DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "logs")}
+    variables |= {"TICK_TRINO_PORT": str(stack_settings.trino_port)}
+    project = str(PROJECT_ROOT / "dbt_project")
+    command = [str(Path(sys.executable).parent / "dbt"), "run", "--project-dir", project, "--profiles-dir", project]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:]
