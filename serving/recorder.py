@@ -9,14 +9,17 @@ from __future__ import annotations
 import io
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from serving.clock import date_of, iso_of, parse_stamp
-from tick_assets.domain.ticks import Ticks, empty_ticks
+from serving.symbol_feed import TickRow
+from tick_assets.domain.ticks import DAY_US, Ticks, empty_ticks
 
 HEADER = "ts_event,ask_points,bid_points,ask_size,bid_size"
 IDLE_US = 600_000_000
@@ -26,6 +29,7 @@ _PART, _DONE = ".csv.part", ".csv"
 
 @dataclass
 class _OpenFile:
+    day: int
     date_iso: str
     handle: IO[str]
     appended_at_us: int
@@ -45,14 +49,13 @@ class Recorder:
             return False
         return self._path(account, symbol, date_iso, _DONE).exists()
 
-    def append(self, account: str, symbol: str, ticks: Ticks, now_us: int) -> None:
-        """Append ticks of one date and hand them to the operating system."""
-        if len(ticks) == 0:
-            return
-        file = self._file(account, symbol, date_of(int(ticks.ts_us[0])), now_us)
-        file.handle.write(to_csv_lines(ticks))
-        file.handle.flush()
-        file.appended_at_us = now_us
+    def append_rows(self, account: str, symbol: str, rows: Sequence[TickRow], now_us: int) -> None:
+        """Append ticks in order, each to its date's file, and hand them to the operating system."""
+        for day, dated in groupby(rows, key=lambda row: row[0] // DAY_US):
+            file = self._file(account, symbol, day, now_us)
+            file.handle.write("".join(map(to_csv_line, dated)))
+            file.handle.flush()
+            file.appended_at_us = now_us
 
     def close_past(self, now_us: int) -> None:
         """Close files of past dates that are idle, and those that an earlier process left."""
@@ -83,11 +86,12 @@ class Recorder:
             found[path.parent.parent.name.removeprefix("live-"), path.parent.name] = parse_csv(path.read_text())
         return found
 
-    def _file(self, account: str, symbol: str, date_iso: str, now_us: int) -> _OpenFile:
+    def _file(self, account: str, symbol: str, day: int, now_us: int) -> _OpenFile:
         key = (account, symbol)
         current = self._open.get(key)
-        if current is not None and current.date_iso == date_iso:
+        if current is not None and current.day == day:
             return current
+        date_iso = date_of(day * DAY_US)
         if current is not None:
             self._close(key)
         path = self._path(account, symbol, date_iso, _PART)
@@ -98,7 +102,7 @@ class Recorder:
         handle = path.open("a", encoding="ascii", newline="\n", buffering=io.DEFAULT_BUFFER_SIZE)
         if is_new or path.stat().st_size == 0:
             handle.write(HEADER + "\n")
-        self._open[key] = _OpenFile(date_iso, handle, now_us)
+        self._open[key] = _OpenFile(day, date_iso, handle, now_us)
         return self._open[key]
 
     def _close(self, key: tuple[str, str]) -> None:
@@ -115,10 +119,10 @@ class Recorder:
         return self.root / f"live-{account}" / symbol / f"{date_iso}{suffix}"
 
 
-def to_csv_lines(ticks: Ticks) -> str:
-    """Return ticks as lines of a raw CSV file."""
-    rows = zip(*(column.tolist() for column in ticks.columns), strict=True)
-    return "".join(f"{_stamp(ts)},{ask},{bid},{_size(ask_size)},{_size(bid_size)}\n" for ts, bid, ask, bid_size, ask_size in rows)
+def to_csv_line(row: TickRow) -> str:
+    """Return a tick as a line of a raw CSV file."""
+    ts_us, bid, ask, bid_size, ask_size = row
+    return f"{_stamp(ts_us)},{ask},{bid},{_size(ask_size)},{_size(bid_size)}\n"
 
 
 def parse_csv(text: str) -> Ticks:

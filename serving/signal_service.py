@@ -21,7 +21,7 @@ from serving.problems import Problem
 from serving.recorder import Recorder
 from serving.served_model import LIVE, REPLAY, ModelSlot, ServedModel
 from serving.signal_log import SignalLog
-from serving.symbol_feed import CLOSE, OPEN, Pending, Signal, SymbolFeed, split_days
+from serving.symbol_feed import CLOSE, OPEN, FeedStep, Pending, Signal, SymbolFeed
 from serving.tick_batches import SymbolBatch
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.ticks import DAY_US, Int64Array, Ticks
@@ -94,12 +94,16 @@ class SignalService:
         feed = SymbolFeed(instrument)
         integers, sizes = np.ones(1, np.int64), np.ones(1)
         feed.take(Ticks(integers, integers, integers, sizes, sizes), (), None)
+        feed.take_one((2, 1, 1, 1.0, 1.0), (), None)
 
     def take_live(self, batches: list[SymbolBatch], account: str) -> TakenTicks:
         """Take live ticks; refused ones are named by their place in the request."""
         taken, now_us = TakenTicks(), self._clock.now_us()
         for batch in batches:
-            self._take_live_symbol(batch, account, now_us, taken)
+            if len(batch.rows) == 1:
+                self._take_live_one(batch, account, now_us, taken)
+            else:
+                self._take_live_many(batch, account, now_us, taken)
         taken.rejected.sort()
         return taken
 
@@ -110,11 +114,11 @@ class SignalService:
             symbol = batch.instrument.symbol
             feed = replay.feeds.setdefault(symbol, SymbolFeed(batch.instrument))
             step = feed.take(batch.ticks, self._replay_slots(replay, symbol), None)
-            replay.ticks += len(batch.ticks)
-            taken.accepted += len(batch.ticks) - len(step.refused)
-            taken.rejected += [(int(batch.index[row]), code) for row, code in step.refused]
+            replay.ticks += len(batch.rows)
+            taken.accepted += len(batch.rows) - len(step.refused)
+            taken.rejected += [(batch.index[row], code) for row, code in step.refused]
             taken.signals += [signal.document() for signal in step.signals]
-            self._count(symbol, len(batch.ticks), REPLAY, step.refused, step.signals)
+            self._count(symbol, len(batch.rows) - len(step.refused), REPLAY, step.refused, step.signals)
         taken.rejected.sort()
         return taken
 
@@ -122,21 +126,50 @@ class SignalService:
         """Forget a replay; return whether there was one."""
         return self.replays.pop(replay_id, None) is not None
 
-    def _take_live_symbol(self, batch: SymbolBatch, account: str, now_us: int, taken: TakenTicks) -> None:
+    def _take_live_one(self, batch: SymbolBatch, account: str, now_us: int, taken: TakenTicks) -> None:
+        """Take one tick: the rules of `_take_live_many` without columns."""
+        symbol, row = batch.instrument.symbol, batch.rows[0]
+        feed = self._feed(account, symbol)
+        code = self._reason_against(row[0], feed, account, now_us)
+        if code:
+            self._finish(batch, [], 0, [(0, code)], FeedStep([], []), taken)
+            return
+        self._recorder.append_rows(account, symbol, [row], now_us)
+        step = feed.take_one(row, self._models.slots(symbol), now_us, self._blocked())
+        self._finish(batch, [0], 1, [], step, taken)
+
+    def _take_live_many(self, batch: SymbolBatch, account: str, now_us: int, taken: TakenTicks) -> None:
         symbol = batch.instrument.symbol
         feed = self._feed(account, symbol)
         kept, refused = self._in_order(batch.ticks, feed, account, now_us)
-        taken.rejected += [(int(batch.index[row]), code) for row, code in refused]
-        ticks = batch.ticks.take(kept)
-        for part in split_days(ticks):
-            self._recorder.append(account, symbol, part, now_us)
-        blocked = () if self.live.is_started else ("LIVE_STOPPED",)
-        step = feed.take(ticks, self._models.slots(symbol), now_us, blocked)
-        taken.accepted += len(ticks) - len(step.refused)
-        taken.rejected += [(int(batch.index[kept[row]]), code) for row, code in step.refused]
-        documents = self._issue(step.signals)
-        taken.signals += documents
-        self._count(symbol, len(ticks), LIVE, [*refused, *step.refused], step.signals)
+        self._recorder.append_rows(account, symbol, [batch.rows[row] for row in kept], now_us)
+        step = feed.take(batch.ticks.take(kept), self._models.slots(symbol), now_us, self._blocked())
+        self._finish(batch, kept.tolist(), len(kept), refused, step, taken)
+
+    def _finish(
+        self, batch: SymbolBatch, kept: list[int], accepted: int, refused: list[tuple[int, str]], step: FeedStep, taken: TakenTicks
+    ) -> None:
+        """Issue the signals and add one symbol's part to the answer."""
+        refused = [*refused, *((kept[row], code) for row, code in step.refused)]
+        taken.accepted += accepted - len(step.refused)
+        taken.rejected += [(batch.index[row], code) for row, code in refused]
+        if step.signals:
+            taken.signals += self._issue(step.signals)
+        self._count(batch.instrument.symbol, accepted - len(step.refused), LIVE, refused, step.signals)
+
+    def _blocked(self) -> tuple[str, ...]:
+        return () if self.live.is_started else ("LIVE_STOPPED",)
+
+    def _reason_against(self, ts_us: int, feed: SymbolFeed, account: str, now_us: int) -> str:
+        """Return why the stream does not take a stamp, or an empty string."""
+        if ts_us > now_us + self._future_us:
+            return "TIMESTAMP_IN_FUTURE"
+        if ts_us < feed.last_ts_us:
+            return "TIMESTAMP_OUT_OF_ORDER"
+        is_new_date = ts_us // DAY_US != feed.last_ts_us // DAY_US
+        if is_new_date and self._recorder.is_closed(account, feed.instrument.symbol, date_of(ts_us)):
+            return "RECORDING_CLOSED"
+        return ""
 
     def _in_order(self, ticks: Ticks, feed: SymbolFeed, account: str, now_us: int) -> tuple[Int64Array, list[tuple[int, str]]]:
         """Return the rows that the stream takes, and the others with their reason."""

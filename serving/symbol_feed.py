@@ -26,7 +26,7 @@ from serving.clock import date_of, iso_of
 from serving.served_model import LIVE, REPLAY, ModelSlot
 from tick_assets.domain import signals as rules
 from tick_assets.domain.instruments import Instrument
-from tick_assets.domain.kernel import REASONS, SIGMA_INDEX, WARM_UP_S, OnlineKernel
+from tick_assets.domain.kernel import FEATURE_NAMES, REASONS, SIGMA_INDEX, WARM_UP_S, KernelBatch, OnlineKernel
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.ticks import DAY_US, Int64Array, Ticks
 
@@ -34,6 +34,9 @@ OPEN, CLOSE, NONE = "OPEN", "CLOSE", "NONE"
 VIEWS = {1: "LONG", -1: "SHORT", 0: "FLAT"}
 _DEFAULT_STRATEGY = Strategy()
 _MINUTE_US = 60_000_000
+
+TickRow = tuple[int, int, int, float, float]
+"""(ts_us, bid_points, ask_points, bid_size, ask_size)."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,9 @@ class FeedStep:
     signals: list[Signal]
 
 
+_NOTHING = FeedStep([], [])
+
+
 @dataclass(frozen=True)
 class _Event:
     """A sampled row."""
@@ -154,13 +160,39 @@ class SymbolFeed:
         return FeedStep(refused, signals)
 
     def _take_day(self, ticks: Ticks, slots: Sequence[ModelSlot], now_us: int | None, blocked: Sequence[str]) -> FeedStep:
-        day = int(ticks.ts_us[0]) // DAY_US
-        first_seq = self._open_day(day)
+        first_seq = self._open_day(int(ticks.ts_us[0]) // DAY_US)
         batch = self.kernel.push_many(ticks)
         self.last_ts_us = max(self.last_ts_us, int(ticks.ts_us.max()))
+        return self._say(ticks, batch, first_seq, slots, now_us, blocked)
+
+    def take_one(self, row: TickRow, slots: Sequence[ModelSlot], now_us: int | None, blocked: Sequence[str] = ()) -> FeedStep:
+        """Take one tick, as `take` does, at a fraction of its cost where the tick causes nothing."""
+        ts_us = row[0]
+        first_seq = self._open_day(ts_us // DAY_US)
+        step = self.kernel.push(*row)
+        self.last_ts_us = max(self.last_ts_us, ts_us)
+        is_cold = self._first_us < 0 or ts_us - self._first_us < WARM_UP_S * 1_000_000
+        is_quiet = step.reason == 0 and not step.sampled and not is_cold
+        if is_quiet and not any(ts_us >= (pending.signal.exit_at_us or 0) for pending in self.pending):
+            return _NOTHING
+        sampled = [] if step.features is None else [step.features]
+        features = np.array(sampled).reshape(len(sampled), len(FEATURE_NAMES))
+        batch = KernelBatch(np.array([step.reason], np.int8), np.zeros(len(sampled), np.int64), features)
+        return self._say(to_ticks([row]), batch, first_seq, slots, now_us, blocked)
+
+    def _say(
+        self,
+        ticks: Ticks,
+        batch: KernelBatch,
+        first_seq: int,
+        slots: Sequence[ModelSlot],
+        now_us: int | None,
+        blocked: Sequence[str],
+    ) -> FeedStep:
+        """Turn what the kernel made of one date's ticks into refusals and signals."""
         valid = np.flatnonzero(batch.reason == 0)
         refused = [(int(row), REASONS[batch.reason[row]]) for row in np.flatnonzero(batch.reason)]
-        date_iso = date_of(day * DAY_US)
+        date_iso = date_of(int(ticks.ts_us[0]))
         placed = self._due_closes(ticks, valid, -1, now_us)
         for row in self._cold_rows(ticks, valid):
             event = self._event(ticks, row, first_seq, date_iso, None)
@@ -293,6 +325,18 @@ class SymbolFeed:
             placed.append((row, _close_of(pending, ticks, row, now_us)))
         self.pending = kept
         return placed
+
+
+def to_ticks(rows: Sequence[TickRow]) -> Ticks:
+    """Return rows as columns."""
+    ts_us, bid, ask, bid_size, ask_size = zip(*rows, strict=True)
+    return Ticks(
+        np.array(ts_us, np.int64),
+        np.array(bid, np.int64),
+        np.array(ask, np.int64),
+        np.array(bid_size, np.float64),
+        np.array(ask_size, np.float64),
+    )
 
 
 def split_days(ticks: Ticks) -> list[Ticks]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import orjson
 
 from serving.clock import us_of
 from serving.problems import Problem
+from serving.symbol_feed import TickRow, to_ticks
 from tick_assets.domain.instruments import Instrument
-from tick_assets.domain.ticks import Int64Array, Ticks
+from tick_assets.domain.ticks import Ticks
 
 GRID_TOLERANCE_POINTS = 1e-6
 _MAX_POINTS = float(2**40)
@@ -31,8 +31,12 @@ class SymbolBatch:
     """The ticks of one symbol in a request; `index` is each one's place in it."""
 
     instrument: Instrument
-    index: Int64Array
-    ticks: Ticks
+    index: list[int]
+    rows: list[TickRow]
+
+    @property
+    def ticks(self) -> Ticks:
+        return to_ticks(self.rows)
 
 
 class _TickError(ValueError):
@@ -47,7 +51,7 @@ def parse_tick_batches(body: bytes, instruments: Mapping[str, Instrument], limit
     A replay may carry quotes of zero or less: they are vendor rows that the kernel refuses and counts.
     """
     rows = _rows_of(body, limit)
-    columns: dict[str, tuple[list[int], list[tuple[int, int, int, float, float]]]] = {}
+    columns: dict[str, tuple[list[int], list[TickRow]]] = {}
     errors: list[dict[str, Any]] = []
     for i, row in enumerate(rows):
         try:
@@ -62,7 +66,7 @@ def parse_tick_batches(body: bytes, instruments: Mapping[str, Instrument], limit
         parsed.append(values)
     if errors:
         raise _refusal(errors)
-    return [_to_batch(instruments[symbol], index, parsed) for symbol, (index, parsed) in columns.items()]
+    return [SymbolBatch(instruments[symbol], index, parsed) for symbol, (index, parsed) in columns.items()]
 
 
 def _rows_of(body: bytes, limit: int) -> list[Any]:
@@ -78,7 +82,7 @@ def _rows_of(body: bytes, limit: int) -> list[Any]:
     return rows
 
 
-def _parse_row(row: Any, instruments: Mapping[str, Instrument], is_replay: bool) -> tuple[str, tuple[int, int, int, float, float]]:
+def _parse_row(row: Any, instruments: Mapping[str, Instrument], is_replay: bool) -> tuple[str, TickRow]:
     if not isinstance(row, dict):
         raise _TickError("TICK_MALFORMED", "Expected an object.")
     if not row.keys() <= _MEMBERS:
@@ -142,15 +146,3 @@ def _refusal(errors: list[dict[str, Any]]) -> Problem:
     code = codes.pop() if len(codes) == 1 else "TICKS_INVALID"
     status = 404 if code == "SYMBOL_UNKNOWN" else 422
     return Problem(status, code, f"Refused the whole request: {errors[0]['detail']}", errors=errors)
-
-
-def _to_batch(instrument: Instrument, index: list[int], rows: list[tuple[int, int, int, float, float]]) -> SymbolBatch:
-    ts_us, bid, ask, bid_size, ask_size = zip(*rows, strict=True)
-    ticks = Ticks(
-        np.array(ts_us, np.int64),
-        np.array(bid, np.int64),
-        np.array(ask, np.int64),
-        np.array(bid_size, np.float64),
-        np.array(ask_size, np.float64),
-    )
-    return SymbolBatch(instrument, np.array(index, np.int64), ticks)

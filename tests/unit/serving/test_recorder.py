@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.recorder import HEADER, IDLE_US, Recorder, parse_csv, to_csv_lines
+from serving.recorder import HEADER, IDLE_US, Recorder, parse_csv, to_csv_line
 from serving.testing import MORNING_US, walk
 from tick_assets.domain.ticks import DAY_US, Ticks
 
@@ -24,22 +24,30 @@ def to_ticks(rows: list[tuple[int, int, int, float, float]]) -> Ticks:
     return Ticks(integers[0], integers[1], integers[2], np.array(columns[3]), np.array(columns[4]))
 
 
+def to_rows(ticks: Ticks) -> list[tuple[int, int, int, float, float]]:
+    return list(zip(*(column.tolist() for column in ticks.columns), strict=True))
+
+
+def to_lines(ticks: Ticks) -> str:
+    return "".join(map(to_csv_line, to_rows(ticks)))
+
+
 @given(ROWS)
 def test_recording_reads_back_what_was_written(rows: list[tuple[int, int, int, float, float]]) -> None:
     ticks = to_ticks(rows)
-    again = parse_csv(HEADER + "\n" + to_csv_lines(ticks))
+    again = parse_csv(HEADER + "\n" + to_lines(ticks))
     for was, expected in zip(again.columns, ticks.columns, strict=True):
         np.testing.assert_array_equal(was, expected)
 
 
 def test_lines_are_raw_csv() -> None:
     ticks = to_ticks([(MORNING_US + 5000, 110_000, 110_003, 1.5e6, float("nan")), (MORNING_US + 5001, 1, 2, 0.75, 3.0)])
-    assert to_csv_lines(ticks) == "2026-03-04T08:00:00.005Z,110003,110000,,1500000\n2026-03-04T08:00:00.005001Z,2,1,3,0.75\n"
+    assert to_lines(ticks) == "2026-03-04T08:00:00.005Z,110003,110000,,1500000\n2026-03-04T08:00:00.005001Z,2,1,3,0.75\n"
 
 
 def test_idle_recording_of_a_past_date_is_closed_and_read_only(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
-    recorder.append("acc", "EURUSD", walk(minutes=1), MORNING_US)
+    recorder.append_rows("acc", "EURUSD", to_rows(walk(minutes=1)), MORNING_US)
     tomorrow_us = (MORNING_US // DAY_US + 1) * DAY_US
     recorder.close_past(tomorrow_us - 1)
     assert not recorder.is_closed("acc", "EURUSD", "2026-03-04")

@@ -43,7 +43,13 @@ def views(probability: float) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("probability", "expected"),
-    [(0.55, ("OPEN", "LONG")), (0.5499, ("NONE", "FLAT")), (0.4501, ("NONE", "FLAT")), (0.4499, ("OPEN", "SHORT")), (0.99, ("OPEN", "LONG"))],
+    [
+        (0.55, ("OPEN", "LONG")),
+        (0.5499, ("NONE", "FLAT")),
+        (0.4501, ("NONE", "FLAT")),
+        (0.4499, ("OPEN", "SHORT")),
+        (0.99, ("OPEN", "LONG")),
+    ],
 )
 def test_view_follows_the_threshold(probability: float, expected: tuple[str, str]) -> None:
     assert views(probability) == {expected}
@@ -59,6 +65,15 @@ def test_feed_in_any_chunks_says_the_same() -> None:
         start = end
     assert pieces == at_once
     assert [signal.action for signal in at_once].count("CLOSE") == 6
+
+
+def test_one_by_one_says_the_same_as_at_once() -> None:
+    ticks = walk(minutes=26)
+    ticks.ask_points[5] = ticks.bid_points[5] - 1
+    at_once, feed = SymbolFeed(INSTRUMENT).take(ticks, [slot(0.6)], None), SymbolFeed(INSTRUMENT)
+    steps = [feed.take_one(row, [slot(0.6)], None) for row in zip(*(column.tolist() for column in ticks.columns), strict=True)]
+    assert [signal for step in steps for signal in step.signals] == at_once.signals
+    assert [(i, code) for i, step in enumerate(steps) for _, code in step.refused] == at_once.refused == [(5, "QUOTE_CROSSED")]
 
 
 def test_every_open_closes_once_at_the_first_tick_past_exit_at() -> None:
