@@ -1,6 +1,7 @@
 """The five states of a symbol-hour; no other state is representable.
 
-What belongs here: the states and what they mean. What must not: how a state is found out (`lakehouse.ingestion`) or kept (`lakehouse.raw_store`).
+What belongs here: the states and what they mean. What must not: how a state is
+found out (`lakehouse.ingestion`) or kept (`lakehouse.raw_store`).
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ def _require_honest_source(response: HourResponse, source: str) -> None:
 
 
 def classify(response: HourResponse, *, price_factor: int, is_open: bool) -> HourOutcome:
-    """Say what an answer means: rows are `ok`; no rows are `closed` by calendar, else `vendor_empty`; all else is `failed` with a reason."""
+    """Say what an answer means: rows are `ok`, none are `closed` by calendar, else `vendor_empty`; all else is `failed`, with a reason."""
 
     def outcome(state: HourState, reason: str = "") -> HourOutcome:
         return HourOutcome(

@@ -21,23 +21,23 @@ COLUMNS = ("ts_event", "ask_points", "bid_points", "ask_size", "bid_size")
 HEADER = ",".join(COLUMNS) + "\n"
 ROW_SCHEMA = pl.Schema(
     {
-        "ts_us": pl.Int64,
-        "ask_points": pl.Int64,
-        "bid_points": pl.Int64,
-        "ask_size": pl.Float64,
-        "bid_size": pl.Float64,
-        "raw_line": pl.String,
+        "ts_us": pl.Int64(),
+        "ask_points": pl.Int64(),
+        "bid_points": pl.Int64(),
+        "ask_size": pl.Float64(),
+        "bid_size": pl.Float64(),
+        "raw_line": pl.String(),
     }
 )
 READ_SCHEMA = pl.Schema(
     {
         "ts_event": pl.Datetime("us", "UTC"),
-        "ask_points": pl.Int64,
-        "bid_points": pl.Int64,
-        "ask_size": pl.Float64,
-        "bid_size": pl.Float64,
-        "source_row": pl.Int64,
-        "raw_line": pl.String,
+        "ask_points": pl.Int64(),
+        "bid_points": pl.Int64(),
+        "ask_size": pl.Float64(),
+        "bid_size": pl.Float64(),
+        "source_row": pl.Int64(),
+        "raw_line": pl.String(),
     }
 )
 _STAMP_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"

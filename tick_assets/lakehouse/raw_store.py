@@ -203,7 +203,7 @@ class RawStore:
         return manifest.revisions if manifest else ()
 
     def current_source(self, symbol: str, day: date, order: Sequence[str]) -> str | None:
-        """Return the one source of a date that is current: the first that has rows, else the first with r000; `order` first, then by name."""
+        """Return the current source of a date: the first that has rows, else the first with r000; `order` first, then by name."""
         files = {source: self.revisions(source, symbol, day) for source in self.sources()}
         ranked = [source for source in (*order, *sorted(set(files) - set(order))) if files.get(source)]
         with_rows = [source for source in ranked if any(entry.rows for entry in files[source])]
@@ -230,7 +230,8 @@ class RawStore:
             before = self.manifest(source, symbol, day) or Manifest(source, symbol, day.isoformat(), price_factor, origin)
             if before.price_factor != price_factor:
                 raise RawStoreError(
-                    f"Expected price factor {before.price_factor} for {source}/{symbol}/{day}, was {price_factor}. Restore it in the market file."
+                    f"Expected price factor {before.price_factor} for {source}/{symbol}/{day}, was {price_factor}. "
+                    "Restore it in the market file."
                 )
             for outcome in outcomes:
                 self._keep_delivery(source, symbol, outcome)

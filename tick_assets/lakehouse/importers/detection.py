@@ -112,7 +112,8 @@ def _clock_from_header(cell: str, name: str) -> str:
     if "gmt" in text or "utc" in text:
         return "fx-data-csv"
     raise ImportRefusedError(
-        f"Expected a header that names the clock of {name}, was {cell!r}. Give --format jforex-csv-eet, or --format fx-data-csv (UTC) or --utc-offset."
+        f"Expected a header that names the clock of {name}, was {cell!r}. "
+        "Give --format jforex-csv-eet, or rename the column to `Time (UTC)`."
     )
 
 
@@ -156,7 +157,8 @@ def _order_of_sides(cells: Sequence[Sequence[str]], delimiter: str, width: int, 
     if ascending > 10 * descending:
         return "fx-data-csv"
     raise ImportRefusedError(
-        f"Expected the bid before the ask in {name}, was the ask first in {descending} of {len(pairs)} rows: a JForex export whose clock is not named. "
+        f"Expected the bid before the ask in {name}, was the ask first in {descending} of {len(pairs)} rows: "
+        "a JForex export whose clock is not named. "
         "Give --format jforex-csv-eet, or --format fx-data-csv if the bid is first and the clock is UTC."
     )
 

@@ -1,7 +1,8 @@
 """Turn the lines of a detected format into raw rows.
 
 What belongs here: text to `raw_csv.ROW_SCHEMA`. What must not: detection, files, the raw store.
-A line that does not parse is kept as a malformed row in its place; prices off the symbol's grid are malformed, many of them refuse the file.
+A line that does not parse is kept as a malformed row in its place; prices off the symbol's grid are malformed, and many of them
+refuse the file.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def parse_text(text: str, form: TextFormat, price_factor: int, name: str) -> pl.
     if malformed > max(1.0, _MAXIMUM_MALFORMED_SHARE * len(rows)):
         first = rows.filter(pl.col("raw_line").is_not_null())["raw_line"][0]
         raise ImportRefusedError(
-            f"Expected rows of {form.name} in steps of 1/{price_factor} in {name}, was {malformed} of {len(rows)} others, the first {first!r}. "
+            f"Expected rows of {form.name} in steps of 1/{price_factor} in {name}, was {malformed} of {len(rows)} others. "
+            f"The first is {first!r}. "
             "Check --format and the symbol's price_factor."
         )
     return rows
@@ -61,7 +63,7 @@ def _json_cells(text: str, name: str) -> pl.DataFrame:
     records = [[row.get(key) for key in keys] if isinstance(row, dict) else list(row) for row in document if isinstance(row, dict | list)]
     texts = [["" if value is None else str(value) for value in (row + [None] * 5)[:5]] for row in records]
     columns = dict(zip(("stamp", "ask", "bid", "ask_size", "bid_size"), map(list, zip(*texts, strict=True)), strict=True))
-    frame = pl.DataFrame({**columns, "line": [",".join(row) for row in texts]}, schema_overrides={column: pl.String for column in columns})
+    frame = pl.DataFrame({**columns, "line": [",".join(row) for row in texts]}, schema_overrides=dict.fromkeys(columns, pl.String))
     return frame.with_columns(has_width=pl.lit(True))
 
 
@@ -84,7 +86,7 @@ def _typed_rows(cells: pl.DataFrame, form: TextFormat, price_factor: int, name: 
     stamp = pl.when("is_good").then(pl.col("ts_us")).otherwise(None).fill_null(strategy="forward").fill_null(strategy="backward")
     typed = [pl.when("is_good").then(pl.col(column)).otherwise(None).alias(column) for column in raw_csv.COLUMNS[1:]]
     rows = frame.select(stamp.alias("ts_us"), *typed, pl.when(~pl.col("is_good")).then(pl.col("line")).alias("raw_line"))
-    return _in_units(rows, form).cast(dict(raw_csv.ROW_SCHEMA))
+    return _in_units(rows, form).cast(raw_csv.ROW_SCHEMA)
 
 
 def _number(form: TextFormat, column: str) -> pl.Expr:

@@ -122,7 +122,7 @@ class DukascopyVendor(TickVendor):
     def _ask(self, feed: Feed, instrument: Instrument, hour: datetime) -> HourResponse:
         expects_ticks = is_open(instrument.asset_class, hour)
         retrying = Retrying(
-            stop=lambda state: self._should_stop(state),
+            stop=self._should_stop,
             wait=wait_exponential(multiplier=self._policy.first_wait_s, max=self._policy.maximum_wait_s)
             + wait_random(0, self._policy.first_wait_s),
             retry=retry_if_result(lambda response: _is_worth_a_retry(response, expects_ticks=expects_ticks)),

@@ -60,7 +60,7 @@ class TickVendor(ABC):
     def fetch_hour(self, symbol: str, hour: datetime) -> HourResponse:
         """Ask for the hour that begins at `hour` (aware, on the hour)."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Release connections; a vendor without any needs nothing."""
 
     def __enter__(self) -> Self:
