@@ -46,6 +46,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **_tracking(settings),
         **_orchestration(settings),
         **_java(settings),
+        **_catalog(settings),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "NUMBA_CACHE_DIR": str(settings.cache / "numba"),
         "DVC_SITE_CACHE_DIR": str(settings.cache / "dvc"),
@@ -116,14 +117,20 @@ def _orchestration(settings: Settings) -> dict[str, str]:
         "DBT_LOG_PATH": str(settings.home / "dbt" / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "TICK_DAGSTER_DATABASE": settings.postgres_database_url("dagster"),
-        **_catalog_account(settings),
+        "TICK_COMPUTE_LOGS": str(dagster_home(settings) / "compute_logs"),
     }
 
 
-def _catalog_account(settings: Settings) -> dict[str, str]:
-    """Name the Postgres account apart from its address, as Trino's catalog file wants it."""
+def _catalog(settings: Settings) -> dict[str, str]:
+    """Return what `deploy/trino/catalog/lakehouse.properties` reads."""
     account = urlsplit(settings.postgres_address)
-    return {"TICK_CATALOG_USER": unquote(account.username or ""), "TICK_CATALOG_PASSWORD": unquote(account.password or "")}
+    return {
+        "TICK_CATALOG_JDBC": f"jdbc:postgresql://{account.netloc.rpartition('@')[2]}/catalog",
+        "TICK_CATALOG_USER": unquote(account.username or ""),
+        "TICK_CATALOG_PASSWORD": unquote(account.password or ""),
+        "TICK_CATALOG_WAREHOUSE": settings.warehouse,
+        "TICK_CATALOG_S3": settings.s3_address,
+    }
 
 
 def dagster_home(settings: Settings) -> Path:

@@ -100,9 +100,9 @@ def test_up_unknown_name_lists_the_names(stack: Supervisor) -> None:
 
 
 def test_up_taken_port_names_port_service_and_setting(stack: Supervisor, ports: Settings) -> None:
-    with socket.create_server(("127.0.0.1", ports.trino_port)):
-        with pytest.raises(StackError, match=rf"port {ports.trino_port} to be free for trino.*process {os.getpid()}.*TICK_TRINO_PORT"):
-            stack.up(print)
+    expected = rf"port {ports.trino_port} to be free for trino.*process {os.getpid()}.*TICK_TRINO_PORT"
+    with socket.create_server(("127.0.0.1", ports.trino_port)), pytest.raises(StackError, match=expected):
+        stack.up(print)
     assert states(stack) == ["stopped", "stopped"]
 
 

@@ -6,7 +6,6 @@ What belongs here: `dagster.yaml`, the workspace, command lines, health. What mu
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from tick_assets.settings import PROJECT_ROOT, Settings
 from tick_assets.stack.environment import dagster_home
@@ -17,57 +16,16 @@ from tick_assets.stack.services.postgres import rows_of, run
 DEFINITIONS = "tick_assets.definitions"
 LOCATION = "tick_assets"
 HEARTBEAT_LIMIT_S = 120
-INSTANCE = """\
-storage:
-  postgres:
-    postgres_url:
-      env: TICK_DAGSTER_DATABASE
-local_artifact_storage:
-  module: dagster.core.storage.root
-  class: LocalArtifactStorage
-  config:
-    base_dir: "{home}/artifacts"
-compute_logs:
-  module: dagster.core.storage.local_compute_log_manager
-  class: LocalComputeLogManager
-  config:
-    base_dir: "{home}/compute_logs"
-concurrency:
-  runs:
-    max_concurrent_runs: 2
-  pools:
-    default_limit: 1
-    granularity: op
-run_monitoring:
-  enabled: true
-  start_timeout_seconds: 300
-  poll_interval_seconds: 15
-run_retries:
-  enabled: true
-  max_retries: 1
-  retry_on_asset_or_op_failure: false
-freshness:
-  enabled: true
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-"""
-"""The database's address names its driver, because SQLAlchemy would look for psycopg 3; concurrency has one spelling that works."""
+INSTANCE = PROJECT_ROOT / "deploy" / "dagster.yaml"
 
 
 def write_instance(settings: Settings) -> None:
     """Write `dagster.yaml` and the workspace of the embedded stack; also what a run without any server needs."""
     home = dagster_home(settings)
-    for folder in (home, home / "artifacts", home / "compute_logs"):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_private(home / "dagster.yaml", INSTANCE.format(home=_yaml_text(home)))
+    home.mkdir(parents=True, exist_ok=True)
+    write_private(home / "dagster.yaml", INSTANCE.read_text())
     server = f"host: {settings.host}\n      port: {settings.dagster_code_port}\n      location_name: {LOCATION}"
     write_private(home / "workspace.yaml", f"load_from:\n  - grpc_server:\n      {server}\n")
-
-
-def _yaml_text(path: Path) -> str:
-    return str(path).replace("\\", "\\\\").replace('"', '\\"')
 
 
 class _DagsterService(Service):

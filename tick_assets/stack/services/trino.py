@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tick_assets.settings import CATALOG, Settings
+from tick_assets.settings import CATALOG, PROJECT_ROOT, Settings
 from tick_assets.stack.secrets import write_private
 from tick_assets.stack.service import Service, Site
 from tick_assets.stack.services.postgres import USER, rows_of
 
+CATALOG_FILE = PROJECT_ROOT / "deploy" / "trino" / "catalog" / f"{CATALOG}.properties"
 HEAP = "2G"
 JVM = (
     f"-Xmx{HEAP}",
@@ -43,7 +44,7 @@ class Trino(Service):
         (folder / "catalog").mkdir(exist_ok=True)
         write_private(folder / "config.properties", _lines(_config(site)))
         write_private(folder / "log.properties", "io.trino=WARN\norg.apache.iceberg=WARN\nio.airlift=WARN\nio.trino.server.Server=INFO\n")
-        write_private(folder / "catalog" / f"{CATALOG}.properties", _lines(_catalog(site.settings)))
+        write_private(folder / "catalog" / f"{CATALOG}.properties", CATALOG_FILE.read_text())
         make_catalog_tables(site.settings)
 
     def command(self, site: Site) -> list[str]:
@@ -134,26 +135,4 @@ def _config(site: Site) -> dict[str, str]:
         "plugin.dir": str(site.provisioned.trino_dir / "plugin"),
         "catalog.config-dir": str(site.folder("trino") / "catalog"),
         "web-ui.preview.enabled": "false",
-    }
-
-
-def _catalog(settings: Settings) -> dict[str, str]:
-    """Return the catalog's properties; the secrets stay in the environment."""
-    database = settings.postgres_database_url("catalog").rpartition("@")[2]
-    return {
-        "connector.name": "iceberg",
-        "iceberg.catalog.type": "jdbc",
-        "iceberg.jdbc-catalog.catalog-name": CATALOG,
-        "iceberg.jdbc-catalog.driver-class": "org.postgresql.Driver",
-        "iceberg.jdbc-catalog.connection-url": f"jdbc:postgresql://{database}",
-        "iceberg.jdbc-catalog.connection-user": "${ENV:TICK_CATALOG_USER}",
-        "iceberg.jdbc-catalog.connection-password": "${ENV:TICK_CATALOG_PASSWORD}",
-        "iceberg.jdbc-catalog.default-warehouse-dir": settings.warehouse,
-        "iceberg.jdbc-catalog.schema-version": "V1",
-        "fs.native-s3.enabled": "true",
-        "s3.endpoint": settings.s3_address,
-        "s3.region": settings.s3_region,
-        "s3.path-style-access": "true",
-        "s3.aws-access-key": "${ENV:AWS_ACCESS_KEY_ID}",
-        "s3.aws-secret-key": "${ENV:AWS_SECRET_ACCESS_KEY}",
     }
