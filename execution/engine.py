@@ -114,9 +114,14 @@ class Engine:
     def act_at(self, signal: Signal, mark: Mark) -> RiskVerdict:
         """Let time pass to a known place and hand the signal to the desk."""
         self._walk(signal.symbol, mark)
-        if signal.action == "OPEN" and self._pacer.was_busy_at(signal.symbol, mark):
+        if signal.action == "OPEN" and self._is_taken(signal.symbol, mark):
             return self._desk.skip(signal, "POSITION_OPEN")
         return self._desk.handle(signal)
+
+    def _is_taken(self, symbol: str, mark: Mark) -> bool:
+        """Tell whether the symbol had an order in flight; a replay also sees a position there without asking for a whole verdict."""
+        is_held = self._is_replay and any(managed.symbol == symbol for managed in self._desk.managed)
+        return is_held or self._pacer.was_busy_at(symbol, mark)
 
     def walk_to(self, ts_us: int) -> None:
         """Let time pass to a moment, closing what falls due on the way."""

@@ -152,8 +152,7 @@ class Journal:
     def sent_since(self, at_us: int) -> int:
         """Return how many entries were sent at or after a moment."""
         query = (
-            "SELECT COUNT(*) FROM events e JOIN orders o USING (order_key) "
-            "WHERE o.intent = 'OPEN' AND e.state = 'SENDING' AND at_us >= ?"
+            "SELECT COUNT(*) FROM events e JOIN orders o USING (order_key) WHERE o.intent = 'OPEN' AND e.state = 'SENDING' AND at_us >= ?"
         )
         with self._lock:
             return int(self._db.execute(query, (at_us,)).fetchone()[0])

@@ -137,7 +137,7 @@ def _simulate_symbol(
     journal, pacer = Journal(), SimulatedPacer(module)
     desk = OrderDesk(terminal_on(module), journal, pacer, REPLAY_POLICY)
     desk.start()
-    engine = Engine(desk, pacer)
+    engine = Engine(desk, pacer, is_replay=True)
     for given in signals:
         row = given.row if given.row >= 0 else int(np.searchsorted(ticks.ts_us, given.ts_us, side="left"))
         engine.act_at(_wire_signal(given, ticks, row, module, strategy), Mark(given.ts_us, row))

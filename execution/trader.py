@@ -188,4 +188,3 @@ class LiveTrader:
 def is_live_enabled(flag_file: Path, login: int) -> bool:
     """Tell whether the second live switch is set: a file that a person wrote the account's login into."""
     return flag_file.is_file() and flag_file.read_text().strip() == str(login)
-

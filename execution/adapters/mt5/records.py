@@ -40,9 +40,7 @@ TradeRequest = namedtuple(
     "TradeRequest",
     "action magic order symbol volume price stoplimit sl tp deviation type type_filling type_time expiration comment position position_by",
 )
-OrderSendResult = namedtuple(
-    "OrderSendResult", "retcode deal order volume price bid ask comment request_id retcode_external request"
-)
+OrderSendResult = namedtuple("OrderSendResult", "retcode deal order volume price bid ask comment request_id retcode_external request")
 OrderCheckResult = namedtuple("OrderCheckResult", "retcode balance equity profit margin margin_free margin_level comment request")
 TradeOrder = namedtuple(
     "TradeOrder",

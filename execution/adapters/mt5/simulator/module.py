@@ -72,9 +72,7 @@ class _Refusal(Exception):
 
 def _call(
     failed: Any = None, is_gated: bool = True
-) -> Callable[
-    [Callable[Concatenate[SimulatedMetaTrader5, _P], _R]], Callable[Concatenate[SimulatedMetaTrader5, _P], _R]
-]:
+) -> Callable[[Callable[Concatenate[SimulatedMetaTrader5, _P], _R]], Callable[Concatenate[SimulatedMetaTrader5, _P], _R]]:
     """Make a method a module function: one lock, `last_error` set by every call, failures returned and not raised."""
 
     def decorate(function: Callable[Concatenate[SimulatedMetaTrader5, _P], _R]) -> Callable[Concatenate[SimulatedMetaTrader5, _P], _R]:
@@ -544,7 +542,7 @@ class SimulatedMetaTrader5:
         return self._send_result(values, result)
 
     def _send_result(self, values: Mapping[str, Any], result: Execution) -> Any:
-        symbol = values["symbol"]
+        symbol = next((deal.symbol for deal in self.server.ledger.deals if result.deal and deal.ticket == result.deal), values["symbol"])
         quote = self.server.quote(symbol) if symbol in self.market.symbols else None
         bid, ask = (self._price(symbol, quote[1]), self._price(symbol, quote[2])) if quote is not None else (0.0, 0.0)
         price = self._price(symbol, result.points) if result.deal else 0.0
