@@ -31,7 +31,7 @@ from execution.risk import RiskVerdict
 from execution.signals import Signal
 
 CHUNK_QUOTES = 500
-UNPOSTED_MAX = 100_000
+UNPOSTED_MAX = 40_000
 
 
 def chunks_of(quotes: Iterable[Quote], size: int = CHUNK_QUOTES) -> Iterator[list[Quote]]:
