@@ -246,7 +246,8 @@ def _calibration(data: ReportData) -> str:
 
 
 def _stress(data: ReportData) -> str:
-    head = f'<tr><th>Scenario</th><th class="n">Trades</th><th class="n">Net, {escape(data.account_currency)}</th><th class="n">Sharpe</th></tr>'
+    net = f'<th class="n">Net, {escape(data.account_currency)}</th>'
+    head = f'<tr><th>Scenario</th><th class="n">Trades</th>{net}<th class="n">Sharpe</th></tr>'
     rows = "".join(_stress_row(row) for row in data.test.stress)
     note = (
         "The same decisions on the test dates in a harsher market. Profit is gone at "
