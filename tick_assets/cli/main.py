@@ -14,7 +14,7 @@ import typer
 
 from tick_assets.cli.errors import CommandError
 
-TOPICS = ("stack", "vendor", "data", "models", "trade", "deploy", "bench")
+TOPICS = ("stack", "demo", "vendor", "runs", "data", "models", "deploy", "trade", "bench")
 INTERRUPTED = 130
 
 

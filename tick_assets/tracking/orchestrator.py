@@ -18,6 +18,7 @@ import httpx
 from tick_assets.settings import Settings
 
 REPOSITORY = "__repository__"
+SYMBOL_PARTITIONS, MODEL_ASSET = "symbol", ["models", "candidate"]
 FINISHED = ("SUCCESS", "FAILURE", "CANCELED")
 QUEUE_TIMEOUT_S = 120.0
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -65,6 +66,13 @@ query Daemon { instance { daemonHealth { allDaemonStatuses { daemonType required
 _RUNS = """
 query Runs($filter: RunsFilter, $limit: Int) {
   runsOrError(filter: $filter, limit: $limit) { ... on Runs { results { runId status jobName tags { key value } } } }
+}
+"""
+_KEYS = """
+query Keys($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    ... on AssetNode { partitionKeysByDimension { name partitionKeys } }
+  }
 }
 """
 _ADD_PARTITION = """
@@ -146,6 +154,18 @@ class Orchestrator:
             detail = answer.get("message") or "; ".join(error["message"] for error in answer.get("errors", []))
             raise OrchestratorError(f"Expected Dagster to launch {job}, was {answer['__typename']}: {detail}")
         return str(answer["run"]["runId"])
+
+    def register_symbols(self, job: str, symbols: Sequence[str]) -> list[str]:
+        """Add symbols as model partitions, and return all registered ones in Dagster's order."""
+        known = self._symbol_keys()
+        for symbol in sorted(set(symbols) - set(known)):
+            self.add_partition(job, SYMBOL_PARTITIONS, symbol)
+        return self._symbol_keys()
+
+    def _symbol_keys(self) -> list[str]:
+        node = self._ask(_KEYS, {"key": {"path": MODEL_ASSET}})["assetNodeOrError"]
+        dimensions = {entry["name"]: entry["partitionKeys"] for entry in node.get("partitionKeysByDimension", [])}
+        return list(dimensions.get(SYMBOL_PARTITIONS, []))
 
     def add_partition(self, job: str, definition: str, key: str) -> None:
         """Add a dynamic partition key; one that is there already is left alone."""
