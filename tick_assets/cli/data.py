@@ -203,13 +203,19 @@ def _load(settings: Settings, prefix: str) -> Dataset:
 
 
 def _restore(settings: Settings, dataset: Dataset) -> None:
+    """Bring the dataset's files back and name it as the newest training set of its models."""
     from tick_assets.lakehouse.object_store import ObjectStore
+    from tick_assets.tracking.candidates import CandidateStore
     from tick_assets.tracking.dataset_versions import DatasetVersionError, DatasetVersions
 
+    objects = ObjectStore.from_settings(settings)
     try:
-        DatasetVersions.from_settings(settings, ObjectStore.from_settings(settings)).pull(dataset.id)
+        DatasetVersions.from_settings(settings, objects).pull(dataset.id)
     except DatasetVersionError as error:
         raise CommandError(str(error)) from error
+    for symbol in dataset.symbols:
+        for strategy in settings.strategies:
+            CandidateStore(objects, symbol, strategy).write_dataset(dataset.id)
 
 
 def _summary(folder: DatasetFolder, dataset: Dataset) -> dict[str, Any]:

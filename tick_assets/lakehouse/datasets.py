@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -136,18 +136,32 @@ def window_of(lakehouse: Lakehouse, symbol: str, first: date | None, last: date 
 
 def create(lakehouse: Lakehouse, objects: ManifestStore, request: DatasetRequest) -> Dataset:
     """Pin what is published now and keep the manifest; a request whose content was pinned before returns that dataset."""
+
+    def known(key: str) -> Sequence[Dataset]:
+        found = _known(objects, key)
+        return [found] if found else []
+
+    dataset = _pin(lakehouse, request, known)
+    objects.put_bytes(f"datasets/{dataset.id}/manifest.json", canonical_json(dataset.manifest))
+    objects.put_bytes(f"datasets/by_content/{dataset.content_key}.json", canonical_json({"id": dataset.id}))
+    return dataset
+
+
+def pin(lakehouse: Lakehouse, request: DatasetRequest, known: Sequence[Dataset] = ()) -> Dataset:
+    """Pin what is published now without keeping the manifest; one of the known datasets is returned when it has the same content."""
+    return _pin(lakehouse, request, lambda _: known)
+
+
+def _pin(lakehouse: Lakehouse, request: DatasetRequest, known: Callable[[str], Sequence[Dataset]]) -> Dataset:
     snapshots = {table: _required_snapshot(lakehouse, table) for table in PINNED}
     content = _content(lakehouse, request, {table: str(snapshot) for table, snapshot in snapshots.items()})
     key = _content_key(content)
-    known = _known(objects, key)
-    if known is not None and is_pinned(lakehouse, known):
-        return known
+    for dataset in known(key):
+        if dataset.content_key == key and is_pinned(lakehouse, dataset):
+            return dataset
     tag = f"ds_{key[:12]}"
     tables = {table: {"snapshot_id": str(_pinned_at(lakehouse, table, tag, snapshot)), "tag": tag} for table, snapshot in snapshots.items()}
-    dataset = Dataset({**content, "tables": tables})
-    objects.put_bytes(f"datasets/{dataset.id}/manifest.json", canonical_json(dataset.manifest))
-    objects.put_bytes(f"datasets/by_content/{key}.json", canonical_json({"id": dataset.id}))
-    return dataset
+    return Dataset({**content, "tables": tables})
 
 
 def _known(objects: ManifestStore, key: str) -> Dataset | None:
@@ -397,6 +411,6 @@ def examples_hash(examples: pl.DataFrame) -> str:
     return combine("silver.features", frame_hashes(definition_of("silver.features"), examples))
 
 
-def current_publications(lakehouse: Lakehouse, symbols: Sequence[str], first: date, last: date) -> pl.DataFrame:
+def current_publications(lakehouse: Lakehouse, symbols: Sequence[str], first: date | None, last: date | None) -> pl.DataFrame:
     """Return what is published now, by symbol and date."""
     return lakehouse.frame(PUBLICATIONS, partition_filter(tuple(symbols), first, last), MAIN).sort("symbol", "date")

@@ -1,17 +1,22 @@
 """Signals and order events, from the documents that service and execution wrote to rows of `evidence.signals` and `evidence.orders`.
 
-What belongs here: translation, pure. What must not: reading files or writing tables (`catalog.replace_keys` does, keyed by the ids).
-The whole document is kept in `payload_json`, so nothing that a newer service says is lost.
+What belongs here: translation, and reading the service's `evidence/{signals,executions}/<date>.jsonl` into the tables. What must not:
+judging. The whole document is kept in `payload_json`, so nothing that a newer service says is lost. Rows are replaced by their ids: a
+repeat changes nothing.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tick_assets.domain.passports import canonical_json, finite
+
+if TYPE_CHECKING:
+    from tick_assets.lakehouse.catalog import Lakehouse
 
 Document = Mapping[str, Any]
 SIGNAL_KEY = ("signal_id", "action")
@@ -36,6 +41,25 @@ _ORDER_NUMBERS = {
     "take_profit": ("take_profit",),
     "profit": ("profit", "net_pnl_account"),
 }
+
+
+def ingest_signals(lakehouse: Lakehouse, home: Path, dates: Sequence[date]) -> list[dict[str, Any]]:
+    """Bring the signals of these dates' files into `evidence.signals` and return their rows."""
+    rows = signal_rows(_documents(home / "evidence" / "signals", dates))
+    lakehouse.replace_keys("evidence.signals", rows, SIGNAL_KEY)
+    return rows
+
+
+def ingest_orders(lakehouse: Lakehouse, home: Path, dates: Sequence[date]) -> list[dict[str, Any]]:
+    """Bring the order events of these dates' files into `evidence.orders` and return their rows."""
+    rows = order_rows(_documents(home / "evidence" / "executions", dates))
+    lakehouse.replace_keys("evidence.orders", rows, ORDER_KEY)
+    return rows
+
+
+def _documents(folder: Path, dates: Sequence[date]) -> list[dict[str, Any]]:
+    paths = (folder / f"{day.isoformat()}.jsonl" for day in dates)
+    return [document for path in paths if path.is_file() for document in read_lines(path.read_bytes())]
 
 
 def read_lines(text: bytes) -> list[dict[str, Any]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from pathlib import Path
 
+from tests.unit.lakehouse.local_catalog import local_lakehouse
 from tick_assets.lakehouse import evidence
 from tick_assets.lakehouse.tables import definition_of
 
@@ -62,6 +64,17 @@ def test_order_rows_words_of_the_venue_become_the_terminals() -> None:
     (row,) = evidence.order_rows([ORDER])
     assert set(row) == set(definition_of("evidence.orders").column_types)
     assert (row["ticket"], row["deal"], row["retcode"], row["volume"], row["account"]) == (5, 7, 10009, 0.1, "1000001")
+
+
+def test_ingest_orders_repeat_keeps_one_row(tmp_path: Path) -> None:
+    lakehouse = local_lakehouse(tmp_path)
+    folder = tmp_path / "evidence" / "executions"
+    folder.mkdir(parents=True)
+    (folder / "2024-01-08.jsonl").write_text(json.dumps(ORDER) + "\n")
+    for _ in range(2):
+        evidence.ingest_orders(lakehouse, tmp_path, [date(2024, 1, 8), date(2024, 1, 9)])
+    assert evidence.ingest_signals(lakehouse, tmp_path, [date(2024, 1, 8)]) == []
+    assert lakehouse.frame("evidence.orders")["ticket"].to_list() == [5]
 
 
 def test_read_lines_line_without_its_end_is_left_out() -> None:
