@@ -80,6 +80,7 @@ def create_app(
         service.compile()
         restored = service.restore()
         parts.executions.restore()
+        parts.ea.restore(parts.executions.recent)
         _LOG.info("event=started restored_ticks=%d", restored)
         tasks = [asyncio.create_task(_pull_models(parts)), asyncio.create_task(_close_recordings(recorder, clock))]
         try:

@@ -6,7 +6,8 @@ offered again after 30 s while it is valid. The wire form is flat `key=value` li
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,9 @@ from serving.signal_log import SignalLog
 from serving.symbol_feed import NONE
 
 LEASE_S = 30.0
+EXECUTOR_S = 60.0
+"""An account whose order events came from an execution process this recently is not the Expert Advisor's."""
+NUMBERS = frozenset({"retcode", "order", "deal", "price", "volume", "stop_loss", "take_profit", "profit", "bid", "ask"})
 _FLAT_MEMBERS = (
     "signal_id",
     "event_id",
@@ -46,6 +50,15 @@ class EaDesk:
     clock: Clock
     _leases: dict[tuple[str, str], float] = field(default_factory=dict)
     _settled: set[tuple[str, str]] = field(default_factory=set)
+    _executors: dict[str, float] = field(default_factory=dict)
+
+    def note_executor(self, accounts: set[str]) -> None:
+        """Remember that an execution process trades these accounts."""
+        self._executors |= dict.fromkeys(accounts, self.clock.monotonic_s() + EXECUTOR_S)
+
+    def is_taken(self, account: str) -> bool:
+        """Tell whether an execution process trades the account; then the Expert Advisor must not."""
+        return self._executors.get(account, 0.0) > self.clock.monotonic_s()
 
     def lease(self, account: str, after: str | None) -> tuple[dict[str, Any], float] | None:
         """Return the oldest valid live signal that the account has not settled, and the lease's seconds; or None."""
@@ -59,11 +72,17 @@ class EaDesk:
             return document, LEASE_S
         return None
 
-    def settle(self, account: str, signal_id: str) -> bool:
-        """End a lease for good; return whether the signal is known."""
-        self._leases.pop((account, signal_id), None)
-        self._settled.add((account, signal_id))
-        return signal_id in self.log
+    def settle(self, account: str, signal_id: str) -> dict[str, Any] | None:
+        """End a lease for good; return the signal, or None when it is unknown."""
+        document = self.log.find(signal_id)
+        if document is not None:
+            self._leases.pop((account, signal_id), None)
+            self._settled.add((account, signal_id))
+        return document
+
+    def restore(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Settle again what Expert Advisors acknowledged before a restart."""
+        self._settled |= {(str(event["account"]), str(event["signal_id"])) for event in events if event.get("source") == "ea"}
 
     def _valid(self, now_us: int, after: str | None) -> list[dict[str, Any]]:
         candidates = self.log.after(after, None, 1_000_000) if after and after in self.log else list(self.log.newest_first())[:1000][::-1]
@@ -96,6 +115,14 @@ def parse_flat(text: str) -> dict[str, str]:
             raise ValueError("Expected lines of key=value, each key once.")
         values[name.strip()] = value.strip()
     return values
+
+
+def parse_number(text: str) -> float:
+    """Parse a finite number; anything else is a `ValueError`."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("Expected a finite number.")
+    return value
 
 
 def _flat_value(value: Any) -> str:

@@ -6,14 +6,18 @@ shape; `TickIn` documents it.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9._]{0,31}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 EventId = Annotated[str, Field(min_length=1, max_length=200)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+_FIRST_YEAR, _LAST_YEAR = 1971, 2099
 
 
 class _In(BaseModel):
@@ -134,6 +138,36 @@ class ExecutionIn(BaseModel):
     signal_id: Annotated[str, Field(max_length=200)] | None = None
     account: Annotated[str | int, Field()] | None = None
     symbol: Symbol | None = None
+    state: Annotated[str, Field(max_length=64)] | None = None
+    price: Finite | None = None
+    exit_price: Finite | None = None
+    quantity: Finite | None = None
+    filled_quantity: Finite | None = None
+    volume: Finite | None = None
+    stop_loss: Finite | None = None
+    take_profit: Finite | None = None
+    profit: Finite | None = None
+    net_pnl_account: Finite | None = None
+
+    @field_validator("ts_event")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        if value is not None and not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+            raise ValueError(f"Expected a year from {_FIRST_YEAR} to {_LAST_YEAR}.")
+        return value.astimezone(UTC) if value is not None else None
+
+    @model_validator(mode="after")
+    def _is_json(self) -> ExecutionIn:
+        """Refuse what JSON lines could not hold: lone surrogates, integers beyond 64 bits, endless nesting."""
+        try:
+            orjson.dumps(self.document())
+        except orjson.JSONEncodeError as error:
+            raise ValueError("Expected members that JSON can hold.") from error
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """Return the event as it was sent, without the named members that it lacks."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
 
 class ExecutionsIn(_In):

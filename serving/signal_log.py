@@ -61,9 +61,9 @@ class SignalLog:
                     break
         return found
 
-    def latest(self, count: int) -> list[dict[str, Any]]:
-        """Return the newest signals, newest first."""
-        return [self._documents[-1 - i] for i in range(min(count, len(self._documents)))]
+    def find(self, signal_id: str) -> dict[str, Any] | None:
+        """Return one signal, or None."""
+        return next(self._from(self._numbers[signal_id]), None) if signal_id in self._numbers else None
 
     def newest_first(self) -> Iterator[dict[str, Any]]:
         """Iterate from the newest signal back."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from serving.clock import iso_of
 from serving.dependencies import CallerDep, PartsDep
-from serving.ea_desk import parse_flat, to_flat
+from serving.ea_desk import NUMBERS, parse_flat, parse_number, to_flat
 from serving.problems import Problem
 from serving.security import EXECUTIONS_WRITE, guarded
 
@@ -27,6 +28,8 @@ async def lease_next(
     after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     """Lease the oldest valid live signal to the account for 30 s; 204 when there is none."""
+    if parts.ea.is_taken(account):
+        raise Problem(409, "ACCOUNT_TAKEN", "An execution process trades this account. Stop it first: one of the two executes an account.")
     leased = parts.ea.lease(account, after)
     if leased is None:
         return Response(status_code=204)
@@ -41,13 +44,31 @@ async def acknowledge(request: Request, parts: PartsDep, caller: CallerDep) -> R
     account, signal_id, status = values.get("account", ""), values.get("signal_id", ""), values.get("status", "")
     if not account or not signal_id or status not in _STATUSES:
         raise Problem(422, "REQUEST_INVALID", f"Expected account, signal_id and a status of {', '.join(sorted(_STATUSES))}.")
-    if not parts.ea.settle(account, signal_id):
+    signal = parts.ea.settle(account, signal_id)
+    if signal is None:
         raise Problem(404, "SIGNAL_UNKNOWN", "Expected a signal_id that this service issued.")
-    identity = "|".join(("ea", account, signal_id, status, values.get("deal", ""), values.get("retcode", "")))
-    event_id = values.get("event_id") or hashlib.sha256(identity.encode()).hexdigest()
-    event = {**values, "event_id": event_id, "source": "ea"}
-    accepted, _ = parts.executions.take([event], caller.name)
+    accepted, _ = parts.executions.take([_event_of(values, signal, iso_of(parts.clock.now_us()))], caller.name)
     return Response(f"status=ok\nduplicate={0 if accepted else 1}\n", media_type="text/plain; charset=utf-8")
+
+
+def _event_of(values: Mapping[str, str], signal: Mapping[str, Any], ts_event: str) -> dict[str, Any]:
+    """Return the order event of an acknowledgement; its id is a function of what it says."""
+    identity = "|".join(("ea", *(values.get(name, "") for name in ("account", "signal_id", "status", "deal", "retcode"))))
+    try:
+        numbers = {name: parse_number(values[name]) for name in NUMBERS & values.keys() if values[name]}
+    except ValueError:
+        raise Problem(422, "REQUEST_INVALID", f"Expected finite numbers in {', '.join(sorted(NUMBERS))}.") from None
+    counts = {name: int(values[name]) for name in ("retcode", "order", "deal") if name in numbers and values[name].isdigit()}
+    stated = {"symbol": signal["symbol"], "strategy": signal["strategy"], "is_synthetic": signal["is_synthetic"], "ts_event": ts_event}
+    return {
+        **values,
+        **numbers,
+        **counts,
+        **stated,
+        "state": values["status"],
+        "event_id": hashlib.sha256(identity.encode()).hexdigest(),
+        "source": "ea",
+    }
 
 
 def _parse(body: bytes) -> dict[str, str]:

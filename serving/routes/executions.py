@@ -19,7 +19,9 @@ Events = Annotated[ExecutionsIn | ExecutionIn | list[ExecutionIn], Body(union_mo
 @router.post("/executions", response_model=ExecutionsOut)
 async def post_executions(events: Events, parts: PartsDep, caller: CallerDep) -> dict[str, int]:
     """Keep one event, a list, or `{"events": [...]}`; a repeated `event_id` changes nothing."""
-    accepted, duplicates = parts.executions.take([event.model_dump(mode="json") for event in _listed(events)], caller.name)
+    found = [event.document() for event in _listed(events)]
+    parts.ea.note_executor({str(event["account"]) for event in found if event.get("account") is not None})
+    accepted, duplicates = parts.executions.take(found, caller.name)
     return {"accepted": accepted, "duplicates": duplicates}
 
 

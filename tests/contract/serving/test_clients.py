@@ -93,12 +93,41 @@ def test_ea_lease_that_runs_out_is_offered_again_while_valid(tmp_path: Path) -> 
     assert statuses == [200, 204, 200, 204]
 
 
+def test_account_of_an_execution_process_is_not_the_eas(client: TestClient, world: World) -> None:
+    event = {"event_id": "e1", "account": 1000001, "state": "ACKED"}
+    client.post("/v1/executions", json=event, headers=auth("trader"))
+    answer = client.get("/v1/ea/next", params={"account": "1000001"}, headers=auth("trader"))
+    assert (answer.status_code, answer.json()["reason_code"]) == (409, "ACCOUNT_TAKEN")
+    world.clock.advance(61)
+    assert client.get("/v1/ea/next", params={"account": "1000001"}, headers=auth("trader")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'{"event_id":"e","note":"\\ud800"}',
+        b'{"event_id":"e","note":' + b"9" * 40 + b"}",
+        b'{"event_id":"e","note":' + b"[" * 400 + b"]" * 400 + b"}",
+        b'{"event_id":"e","price":NaN}',
+        b'{"event_id":"e","price":"abc"}',
+        b'{"event_id":"e","ts_event":"0001-01-01T00:00:00+14:00"}',
+        b'{"event_id":"e","ts_event":"2026-03-04T08:00:00"}',
+        b'{"event_id":""}',
+    ],
+)
+def test_hostile_execution_is_a_problem(client: TestClient, event: bytes) -> None:
+    answer = client.post("/v1/executions", content=event, headers={**auth("trader"), "Content-Type": "application/json"})
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
         (b"", 422),
         (b"account=1", 422),
         (b"account=1\nsignal_id=x\nstatus=RECEIVED", 404),
+        (b"account=1\nsignal_id=x\nstatus=DONE", 422),
         (b"account=1\naccount=2", 400),
         (b"\xff=1", 400),
         (b"a" * 20_000, 413),
