@@ -234,7 +234,7 @@ def fetch_from_maven(artifact: MavenArtifact, folder: Path, report: Report) -> P
             return _resolve(artifact, folder / str(attempt), report)
         except (RequestException, RuntimeError, ConnectionError) as error:
             if attempt == ATTEMPTS:
-                raise ProvisionError(_unavailable(f"{artifact.coordinate} ({artifact.size_mb} MB)", [_first_line(error)])) from error
+                raise ProvisionError(_unavailable(f"{artifact.coordinate} ({artifact.size_mb} MB)", [_root_cause(error)])) from error
             time.sleep(attempt)
     raise AssertionError("the last attempt returns or raises")
 
@@ -275,7 +275,10 @@ def _unavailable(what: str, reason: list[str]) -> str:
     )
 
 
-def _first_line(error: BaseException) -> str:
+def _root_cause(error: BaseException) -> str:
+    """Return what was at the root of a network error: the libraries wrap it three times."""
+    while error.__context__ is not None:
+        error = error.__context__
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 

@@ -89,6 +89,10 @@ class Service(ABC):
     def is_healthy(self, settings: Settings) -> bool:
         """Ask the running server, for two seconds at most; never raise."""
 
+    def remark(self, settings: Settings) -> str:
+        """Say what a person should know about where or how it runs; empty when nothing is unusual."""
+        return ""
+
     def leftovers(self, settings: Settings) -> list[psutil.Process]:
         """Find processes of this service that carry no mark."""
         return []

