@@ -15,19 +15,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from tick_assets.domain.passports import canonical_json, finite
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-    from tick_assets.domain.training import Trial
     from tick_assets.settings import Settings
-    from tick_assets.tracking.judgement import Fitted
 
 EXPERIMENT = "tick_assets"
 CHAMPION = "champion"
@@ -186,35 +182,6 @@ class ModelRegistry:
         with tempfile.TemporaryDirectory() as temporary:
             return Path(self.client.download_artifacts(run_id, path, temporary)).read_bytes()
 
-    # What the stages of the road record.
-
-    def record_candidate(self, parent: str, symbol: str, strategy: str, fitted: Fitted, tags: Mapping[str, str]) -> tuple[str, str]:
-        """Log a fitted candidate as a run under `parent`, its trials under it, and register its bytes; return (run id, version)."""
-        with self.run(f"{symbol}.{strategy}", parent, {"symbol": symbol, "strategy": strategy, **tags}) as run:
-            run.log_params({name: value for name, value in fitted.record.items() if isinstance(value, (str, int, float))})
-            run.log_params(_flat(fitted.record.get("configuration", {})))
-            best = fitted.result.best
-            run.log_metrics({"sharpe_per_hour": best.sharpe, "n_trades": best.n_trades, "net_pnl": best.net_pnl})
-            run.log_bytes("model/model.json", fitted.model)
-            run.log_bytes("model/golden.json", canonical_json(fitted.golden))
-            run.log_bytes("model/record.json", canonical_json(finite(fitted.record)))
-            self.log_trials(run, [_trial_record(trial) for trial in fitted.result.trials])
-        sha256 = str(fitted.record["model_sha256"])
-        found = self.register(
-            f"{symbol}.{strategy}", run.run_id, "model", {"model_sha256": sha256, "dataset_id": str(fitted.record["dataset_id"])}
-        )
-        return run.run_id, found.version
-
-    def record_verdict(self, symbol: str, strategy: str, version: str, row: Mapping[str, Any], report: Path) -> None:
-        """Attach a verdict to the version's run (tags, report, row) and to the version (tags)."""
-        name = f"{symbol}.{strategy}"
-        tags = {key: str(row[key]) for key in ("verdict_id", "passed", "refused_by", "first_line")}
-        run = self.attach(self.version(name, version).run_id)
-        run.set_tags(tags)
-        run.log_file(report, "verdict")
-        run.log_bytes("verdict/verdict.json", canonical_json({key: _text(value) for key, value in finite(dict(row)).items()}))
-        self.set_version_tags(name, version, tags)
-
     # Versions.
 
     def register(self, name: str, run_id: str, artifact: str = "model", tags: Mapping[str, str] | None = None) -> RegisteredVersion:
@@ -278,23 +245,6 @@ class ModelRegistry:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-
-
-def _trial_record(trial: Trial) -> TrialRecord:
-    metrics = {"sharpe_per_hour": trial.sharpe, "n_trades": trial.n_trades, "net_pnl": trial.net_pnl, "log_loss": trial.log_loss}
-    return TrialRecord(trial.number, _flat(asdict(trial.configuration)), metrics, "FAIL" if trial.state == "FAILED" else trial.state)
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested parameters with their inner names."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value) if isinstance(value, Mapping) else {key: value}
-    return flat
-
-
-def _text(value: Any) -> Any:
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
 def _version(item: ModelVersion, aliases: tuple[str, ...] = ()) -> RegisteredVersion:
