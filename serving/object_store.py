@@ -23,7 +23,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def list(self, prefix: str) -> Mapping[str, str]:
-        """Return key → ETag of all objects under a prefix."""
+        """Return key → mark of all objects under a prefix; an object that was written again has another mark."""
 
     @abstractmethod
     def get(self, key: str, limit: int) -> bytes:
@@ -39,7 +39,7 @@ class S3ObjectStore(ObjectStore):
 
     def list(self, prefix: str) -> Mapping[str, str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
+        return {item["Key"]: _mark_of(item) for page in pages for item in page.get("Contents", [])}
 
     def get(self, key: str, limit: int) -> bytes:
         try:
@@ -51,6 +51,11 @@ class S3ObjectStore(ObjectStore):
         if len(content) > limit:
             raise ObjectTooLargeError(f"Expected at most {limit} bytes in {key}, was more.")
         return content
+
+
+def _mark_of(item: Mapping[str, Any]) -> str:
+    """Return ETag, time and size: not every server keeps an ETag that tells two contents apart."""
+    return f"{item.get('ETag', '')}|{item.get('LastModified', '')}|{item.get('Size', '')}"
 
 
 class InMemoryObjectStore(ObjectStore):
