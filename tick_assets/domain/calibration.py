@@ -49,7 +49,9 @@ class Calibration:
     lower95: float
 
 
-def judge(events: TrainingSet, market: Market, policy: gates.Policy, seed: int, n_trials: int = 20, n_threads: int = 2) -> Outcome:
+def judge(
+    events: TrainingSet, market: Market, policy: gates.Policy, seed: int, n_trials: int = 20, n_threads: int = training.N_THREADS
+) -> Outcome:
     """Search, fit, test and walk forward on one market; completeness, leaks and terminal count as perfect."""
     split, strategy = splits.split_dates(events.dates), Strategy()
     seen, ahead = events.on_dates(split.search), events.on_dates(split.test)

@@ -23,6 +23,7 @@ from tick_assets.domain.signals import Strategy
 from tick_assets.domain.splits import walk_forward_windows
 from tick_assets.domain.ticks import Float64Array, Int64Array
 from tick_assets.domain.training import (
+    N_THREADS,
     Configuration,
     Probabilities,
     SearchResult,
@@ -260,7 +261,7 @@ def calibration(events: TrainingSet, probability: Probabilities, bins: int = CAL
 
 
 def walk_forward(
-    events: TrainingSet, configuration: Configuration, strategy: Strategy, market: Market, train_days: int, n_threads: int = 2
+    events: TrainingSet, configuration: Configuration, strategy: Strategy, market: Market, train_days: int, n_threads: int = N_THREADS
 ) -> tuple[WindowRow, ...]:
     """Refit one configuration on a rolling window of dates and trade each next date; draws are keyed by event."""
     used = replace(strategy, threshold=configuration.threshold)
