@@ -160,7 +160,7 @@ class ModelRegistry:
         return str(run.info.run_id)
 
     def experiment_id(self) -> str:
-        """Return the id of the experiment, made when missing (two processes may race for it)."""
+        """Return the id of the experiment: made when missing (two processes may race for it), restored when someone deleted it."""
         from mlflow.exceptions import MlflowException
 
         found = self.client.get_experiment_by_name(self.experiment)
@@ -171,6 +171,8 @@ class ModelRegistry:
                 found = self.client.get_experiment_by_name(self.experiment)
                 if found is None:
                     raise
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
 
     def run_url(self, run_id: str) -> str:
