@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from tick_assets.stack.services import ALL_SERVICES
 
 Report = Callable[[str], None]
 LOG_TAIL_LINES = 15
+PORT_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Supervisor:
         self._settings = settings
         self._services = {service.name: service for service in services}
         self._folder = settings.home / "stack"
+        self._given_up = threading.Event()
         self._state = StateFile(self._folder / "state.json")
 
     # Starting.
@@ -116,13 +119,22 @@ class Supervisor:
 
     def _port_trouble(self, service: Service) -> str | None:
         port = service.port(self._settings)
-        if port is None or is_port_free(self._settings.host, port):
+        if port is None or self._becomes_free(port):
             return None
         variable = f"TICK_{str(service.port_setting).upper()}"
         return (
-            f"Expected port {port} to be free for {service.name}, was taken by {_listener(port)}. "
+            f"Expected port {port} to be free for {service.name}, was taken by {_listener(port) or 'another process'}. "
             f"Stop that process, or set {variable} to another port."
         )
+
+    def _becomes_free(self, port: int) -> bool:
+        """Tell whether a port is free; a killed server's threads may hold it a moment longer than the process is there."""
+        deadline = time.monotonic() + PORT_PATIENCE_S
+        while not is_port_free(self._settings.host, port):
+            if _listener(port) or time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
 
     def _start_all(self, site: Site, services: Sequence[Service], report: Report) -> None:
         """Start each service as soon as what it needs runs; gather every failure."""
@@ -131,9 +143,18 @@ class Supervisor:
             for service in services:
                 needed = [started[name] for name in service.needs if name in started]
                 started[service.name] = pool.submit(self._start_after, needed, site, service, report)
+            self._wait_for(started.values())
         failures = [error for future in started.values() if (error := future.exception())]
         if failures:
             raise StackError("\n".join(dict.fromkeys(str(error) for error in failures))) from failures[0]
+
+    def _wait_for(self, started: Iterable[Future[None]]) -> None:
+        """Wait; on an interruption let the waiting threads give up, and leave to `down` what was started."""
+        try:
+            wait(started)
+        except KeyboardInterrupt:
+            self._given_up.set()
+            raise
 
     def _start_after(self, needed: Iterable[Future[None]], site: Site, service: Service, report: Report) -> None:
         for future in needed:
@@ -143,9 +164,8 @@ class Supervisor:
             self._start(site, service)
         except (OSError, TimeoutError) as error:
             raise StackError(f"Expected {service.name} to start, was: {error}. Its log is {self._log(service.name)}.") from error
-        report(
-            f"{service.name:<15} started in {time.monotonic() - started:.1f} s{_where(service, self._settings)}{service.remark(self._settings)}"
-        )
+        where = _where(service, self._settings) + service.remark(self._settings)
+        report(f"{service.name:<15} started in {time.monotonic() - started:.1f} s{where}")
 
     def _start(self, site: Site, service: Service) -> None:
         service.prepare(site)
@@ -162,7 +182,7 @@ class Supervisor:
             processes.reap(record.pid)
             if not processes.is_alive(record):
                 raise StackError(self._start_failure(service, "ended at once"))
-            if time.monotonic() > deadline:
+            if self._given_up.is_set() or time.monotonic() > deadline:
                 raise StackError(self._start_failure(service, f"not healthy after {service.start_limit_s:.0f} s"))
             time.sleep(0.25)
 
@@ -258,15 +278,15 @@ def _where(service: Service, settings: Settings) -> str:
 
 
 def _listener(port: int) -> str:
-    """Name who listens on a port, as far as this user may know."""
+    """Name who listens on a port; empty when nobody does, or when this user may not know."""
     try:
         connections = psutil.net_connections(kind="tcp")
     except psutil.Error:
-        return "another process"
+        return ""
     for connection in connections:
         if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
             try:
                 return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
             except psutil.NoSuchProcess:
                 break
-    return "another process"
+    return ""
