@@ -51,6 +51,7 @@ def create_app(
     model_store = ModelStore(object_store, probe, settings.public_key_file, clock, metrics, settings.service_model_limit_bytes)
     recorder = Recorder(settings.recordings_dir)
     signal_evidence = EvidenceFiles(settings.evidence_dir / "signals")
+    replay_evidence = EvidenceFiles(settings.evidence_dir / "replays")
     execution_evidence = EvidenceFiles(settings.evidence_dir / "executions")
     service = SignalService(
         parse_market(settings.read_market_text()),
@@ -58,6 +59,7 @@ def create_app(
         model_store,
         recorder,
         signal_evidence,
+        replay_evidence,
         log,
         LiveSwitch(settings.live_switch_file, clock),
         metrics,
@@ -92,6 +94,7 @@ def create_app(
             await asyncio.gather(*tasks, return_exceptions=True)
             recorder.close()
             signal_evidence.close()
+            replay_evidence.close()
             execution_evidence.close()
             _LOG.info("event=stopped")
 

@@ -58,6 +58,7 @@ class SignalService:
         models: ModelStore,
         recorder: Recorder,
         evidence: EvidenceFiles,
+        replay_evidence: EvidenceFiles,
         log: SignalLog,
         live: LiveSwitch,
         metrics: Metrics,
@@ -72,6 +73,7 @@ class SignalService:
         self._models = models
         self._recorder = recorder
         self._evidence = evidence
+        self._replay_evidence = replay_evidence
         self._metrics = metrics
         self._future_us = future_ms * 1000
 
@@ -108,7 +110,7 @@ class SignalService:
         return taken
 
     def take_replay(self, batches: list[SymbolBatch], replay_id: str, candidate: ServedModel | None) -> TakenTicks:
-        """Take ticks of a replay on event time; nothing is recorded, kept or published."""
+        """Take ticks of a replay on event time; no tick is recorded and nothing is published, its signals are evidence of their own."""
         replay, taken = self._replay(replay_id, candidate), TakenTicks()
         for batch in batches:
             symbol = batch.instrument.symbol
@@ -117,7 +119,9 @@ class SignalService:
             replay.ticks += len(batch.rows)
             taken.accepted += len(batch.rows) - len(step.refused)
             taken.rejected += [(batch.index[row], code) for row, code in step.refused]
-            taken.signals += [signal.document() for signal in step.signals]
+            documents = [signal.document() for signal in step.signals]
+            _append_by_date(self._replay_evidence, documents)
+            taken.signals += documents
             self._count(symbol, len(batch.rows) - len(step.refused), REPLAY, step.refused, step.signals)
         taken.rejected.sort()
         return taken
@@ -190,11 +194,7 @@ class SignalService:
         """Write new signals to the evidence, keep them, publish them."""
         documents = [signal.document() for signal in signals]
         new = [document for document in documents if document["signal_id"] not in self.log]
-        by_date: dict[str, list[dict[str, Any]]] = {}
-        for document in new:
-            by_date.setdefault(document["ts_event"][:10], []).append(document)
-        for date_iso, dated in by_date.items():
-            self._evidence.append(date_iso, dated)
+        _append_by_date(self._evidence, new)
         self.log.publish(self.log.add(new))
         return documents
 
@@ -275,3 +275,12 @@ def _pending_of(document: dict[str, Any], feed: SymbolFeed) -> Pending:
         reasons=(),
     )
     return Pending(signal, (valid_until_us - ts_event_us) // 1000)
+
+
+def _append_by_date(evidence: EvidenceFiles, documents: list[dict[str, Any]]) -> None:
+    """Append signals to the file of the date of their tick."""
+    by_date: dict[str, list[dict[str, Any]]] = {}
+    for document in documents:
+        by_date.setdefault(document["ts_event"][:10], []).append(document)
+    for date_iso, dated in by_date.items():
+        evidence.append(date_iso, dated)

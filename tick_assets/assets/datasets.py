@@ -35,8 +35,8 @@ def training_set(context: dg.AssetExecutionContext, road: Road) -> dg.Materializ
         for key, (symbol, strategy) in zip(context.partition_keys, models_of(context.partition_keys), strict=True):
             first, last = datasets.window_of(road.lakehouse, symbol, road.settings.train_from, road.settings.train_to)
             request = datasets.DatasetRequest((symbol,), first, last, datasets.view_sql_sha256(DBT_PROJECT.project_dir))
-            dataset = datasets.pin(road.lakehouse, request, folder.all())
-            folder.save(dataset)
+            dataset = datasets.create(road.lakehouse, road.object_store, request)
+            datasets.export(road.lakehouse, dataset, folder)
             md5 = versions.add(dataset.id)
             CandidateStore(road.object_store, symbol, strategy).write_dataset(dataset.id)
             examples = datasets.read_examples(road.lakehouse, dataset)

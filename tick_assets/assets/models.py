@@ -11,7 +11,6 @@ import dagster as dg
 import numpy as np
 
 from tick_assets.assets.reporting import MODEL_OWNERS, Report, bar_plot, line_plot, now, reporting, table
-from tick_assets.lakehouse.datasets import DatasetFolder
 from tick_assets.partitions import MODELS, models_of
 from tick_assets.resources import Road
 from tick_assets.tracking import judgement
@@ -24,7 +23,7 @@ SINGLE_RUN = dg.BackfillPolicy.single_run()
 
 def bench_of(road: Road) -> Bench:
     """Return what every stage works with."""
-    return Bench(road.lakehouse, road.object_store, DatasetFolder(road.settings.datasets_dir), road.market, road.policy, road.code_commit)
+    return Bench(road.lakehouse, road.object_store, road.market, road.policy, road.code_commit)
 
 
 def cases_of(context: dg.AssetExecutionContext, road: Road) -> list[tuple[str, Case]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from tick_assets.domain.training import (
     Probabilities,
     SearchResult,
     fit_final,
+    is_in_range,
     log_loss,
     predict,
     trade,
@@ -193,11 +194,23 @@ def _overfitting(series: Float64Array) -> metrics.Overfitting | None:
     return metrics.cscv(series, blocks) if blocks >= 4 and series.shape[1] > 1 else None
 
 
-def evaluate_test(events: TrainingSet, model: bytes, strategy: Strategy, market: Market, scenarios: Sequence[Scenario] = ()) -> TestResult:
-    """Trade the test dates with one fitted model. Draws are keyed by its signal ids, as the simulated terminal's are."""
+def evaluate_test(
+    events: TrainingSet,
+    model: bytes,
+    strategy: Strategy,
+    market: Market,
+    scenarios: Sequence[Scenario] = (),
+    ranges: Mapping[str, Sequence[float]] | None = None,
+) -> TestResult:
+    """Trade the test dates with one fitted model. Draws are keyed by its signal ids, as the simulated terminal's are.
+
+    `ranges` are the model's feature ranges: outside them it has no view, here as in the service.
+    """
     instrument = market.instrument(events.symbol)
     probability = predict(model, events.features)
     views = views_of(probability, strategy.threshold)
+    if ranges is not None:
+        views = np.where(is_in_range(events.features, ranges, events.feature_names), views, 0).astype(np.int8)
     keys = signal_keys(events, views, hashlib.sha256(model).hexdigest(), strategy)
     draws = draw_fills(keys, instrument, market)
     hours = open_hours(events.ticks)

@@ -34,7 +34,8 @@ class FillDraws:
 
 def views_of(probability: npt.NDArray[np.floating], threshold: float) -> Views:
     """Return `signals.view_of` of each probability; NaN (an event nobody predicted) is FLAT."""
-    long, short = probability >= threshold, probability <= 1.0 - threshold
+    exact = np.asarray(probability, np.float64)  # a float32 probability must meet the same float64 threshold as a single one does
+    long, short = exact >= threshold, exact <= 1.0 - threshold
     return (long.astype(np.int8) - (short & ~long).astype(np.int8)).astype(np.int8)
 
 

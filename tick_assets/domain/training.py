@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -267,9 +267,19 @@ def golden(model: bytes, features: Float64Array, rows: int = GOLDEN_ROWS) -> Map
 
 
 def feature_ranges(events: TrainingSet) -> dict[str, tuple[float, float]]:
-    """Return the lowest and highest value of each feature that the model was fitted on."""
+    """Return the range in which the model may speak: what it was fitted on, widened by its own width on both sides.
+
+    Beyond that an input is no tail of the market but a broken feed; service and backtest both stay FLAT there.
+    """
     low, high = events.features.min(axis=0), events.features.max(axis=0)
-    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(events.feature_names)}
+    width = high - low
+    return {name: (float(low[i] - width[i]), float(high[i] + width[i])) for i, name in enumerate(events.feature_names)}
+
+
+def is_in_range(features: Float64Array, ranges: Mapping[str, Sequence[float]], names: Sequence[str]) -> BoolArray:
+    """Tell for each row whether every feature lies in its range, ends included."""
+    bounds = np.array([ranges[name] for name in names], np.float64)
+    return np.asarray(((features >= bounds[:, 0]) & (features <= bounds[:, 1])).all(axis=1))
 
 
 def log_loss(probability: Probabilities, target: npt.NDArray[np.integer], rows: BoolArray) -> float:

@@ -1,6 +1,6 @@
 """Signals and order events, from the documents that service and execution wrote to rows of `evidence.signals` and `evidence.orders`.
 
-What belongs here: translation, and reading the service's `evidence/{signals,executions}/<date>.jsonl` into the tables. What must not:
+What belongs here: translation, and reading the service's `evidence/{signals,replays,executions}/<date>.jsonl` into the tables. What must not:
 judging. The whole document is kept in `payload_json`, so nothing that a newer service says is lost. Rows are replaced by their ids: a
 repeat changes nothing.
 """
@@ -44,8 +44,9 @@ _ORDER_NUMBERS = {
 
 
 def ingest_signals(lakehouse: Lakehouse, home: Path, dates: Sequence[date]) -> list[dict[str, Any]]:
-    """Bring the signals of these dates' files into `evidence.signals` and return their rows."""
-    rows = signal_rows(_documents(home / "evidence" / "signals", dates))
+    """Bring the signals of these dates' files, replayed and live, into `evidence.signals` and return their rows; live wins."""
+    folders = (home / "evidence" / name for name in ("replays", "signals"))
+    rows = signal_rows(document for folder in folders for document in _documents(folder, dates))
     lakehouse.replace_keys("evidence.signals", rows, SIGNAL_KEY)
     return rows
 
@@ -141,3 +142,8 @@ def _json(value: Any) -> str:
 
 def _first(document: Document, names: Sequence[str]) -> Any:
     return next((document[name] for name in names if document.get(name) is not None), None)
+
+
+def evidence_dates(home: Path) -> list[date]:
+    """Return the dates that have any evidence."""
+    return sorted({date.fromisoformat(path.stem) for path in (home / "evidence").glob("*/*.jsonl")})

@@ -21,7 +21,7 @@ from tick_assets.domain.signals import Strategy
 from tick_assets.domain.splits import DateSplit, split_dates
 from tick_assets.domain.training import BoosterParams, Configuration, SearchResult, Trial, feature_ranges, fit_final, golden, search
 from tick_assets.lakehouse.catalog import Lakehouse
-from tick_assets.lakehouse.datasets import Dataset, DatasetFolder, read_training_set
+from tick_assets.lakehouse.datasets import Dataset, fetch, read_training_set
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.tracking.candidates import CandidateStore
 
@@ -37,7 +37,6 @@ class Bench:
 
     lakehouse: Lakehouse
     objects: ObjectStore
-    datasets: DatasetFolder
     market: Market
     policy: gates.Policy
     code_commit: str
@@ -57,9 +56,14 @@ class Case:
     def store(self) -> CandidateStore:
         return CandidateStore(self.bench.objects, self.symbol, self.strategy_name)
 
+    @property
+    def _dataset_id(self) -> str:
+        """A named version's own training set, else the newest one of the pair."""
+        return str(self.record["dataset_id"]) if self.wanted_version else self.store.dataset_id()
+
     @cached_property
     def dataset(self) -> Dataset:
-        return self.bench.datasets.load(self.store.dataset_id())
+        return fetch(self.bench.objects, self._dataset_id)
 
     @cached_property
     def events(self) -> TrainingSet:
@@ -104,7 +108,12 @@ class Case:
     def test(self) -> evaluation.TestResult:
         """The test dates traded by the fitted model: the same every time it is asked."""
         return evaluation.evaluate_test(
-            self.events.on_dates(self.split.test), self.model, self.strategy, self.bench.market, self.bench.policy.scenarios
+            self.events.on_dates(self.split.test),
+            self.model,
+            self.strategy,
+            self.bench.market,
+            self.bench.policy.scenarios,
+            self.record["feature_ranges"],
         )
 
 
