@@ -22,7 +22,9 @@ def _no_rows(road: Road, statement: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=not found, metadata={"contradictions": len(found), "rows": table(found[:50])})
 
 
-@dg.asset_check(asset=["silver", "ticks"], name="published_counts_are_true", partitions_def=DAILY, description="Trino counts what Spark says it wrote.")
+@dg.asset_check(
+    asset=["silver", "ticks"], name="published_counts_are_true", partitions_def=DAILY, description="Trino counts what Spark says it wrote."
+)
 def published_counts_are_true(context: dg.AssetCheckExecutionContext, road: Road, scope: Scope) -> dg.AssetCheckResult:
     condition = _scope_condition(context, road, scope)
     return _no_rows(
@@ -44,7 +46,9 @@ def published_counts_are_true(context: dg.AssetCheckExecutionContext, road: Road
     )
 
 
-@dg.asset_check(asset=["silver", "ticks"], name="ticks_are_ordered", partitions_def=DAILY, description="A later row of a date is never earlier in time.")
+@dg.asset_check(
+    asset=["silver", "ticks"], name="ticks_are_ordered", partitions_def=DAILY, description="A later row of a date is never earlier in time."
+)
 def ticks_are_ordered(context: dg.AssetCheckExecutionContext, road: Road, scope: Scope) -> dg.AssetCheckResult:
     condition = _scope_condition(context, road, scope)
     return _no_rows(
@@ -59,7 +63,9 @@ def ticks_are_ordered(context: dg.AssetCheckExecutionContext, road: Road, scope:
     )
 
 
-@dg.asset_check(asset=["silver", "features"], name="every_event_is_a_tick", partitions_def=DAILY, description="Each sampled event is a published tick.")
+@dg.asset_check(
+    asset=["silver", "features"], name="every_event_is_a_tick", partitions_def=DAILY, description="Each sampled event is a published tick."
+)
 def every_event_is_a_tick(context: dg.AssetCheckExecutionContext, road: Road, scope: Scope) -> dg.AssetCheckResult:
     condition = _scope_condition(context, road, scope)
     return _no_rows(

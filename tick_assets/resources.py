@@ -60,7 +60,9 @@ class Road(dg.ConfigurableResource):  # type: ignore[type-arg]
     def lakehouse(self) -> Lakehouse:
         from tick_assets.lakehouse.catalog import Lakehouse
 
-        return Lakehouse.from_settings(self.settings)
+        lakehouse = Lakehouse.from_settings(self.settings)
+        lakehouse.ensure_tables()
+        return lakehouse
 
     @cached_property
     def object_store(self) -> ObjectStore:
@@ -94,13 +96,9 @@ class Road(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def deployer(self) -> Deployer:
         """Return what deployment works with; the private key is read here."""
-        from tick_assets.domain.passports import decode_key
-        from tick_assets.tracking.deployments import Deployer
-        from tick_assets.tracking.serving_client import ServingClient
+        from tick_assets.tracking.deployments import deployer_from
 
-        private_key = decode_key((self.settings.home / "keys" / "passport_ed25519").read_text())
-        service = ServingClient.from_settings(self.settings)
-        return Deployer(self.object_store, self.model_registry, self.dataset_versions(), service, private_key)
+        return deployer_from(self.settings)
 
     def vendor(self) -> TickVendor:
         """Return a client of the configured vendor; the caller closes it."""

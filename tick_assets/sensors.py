@@ -27,7 +27,9 @@ def gate_passed_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRe
         passed, verdict_id = event.metadata.get("passed"), event.metadata.get("verdict_id")
         if passed is not None and passed.value is True and verdict_id is not None:
             requested += 1
-            yield dg.RunRequest(run_key=str(verdict_id.value), partition_key=event.partition, tags={"tick/verdict_id": str(verdict_id.value)})
+            yield dg.RunRequest(
+                run_key=str(verdict_id.value), partition_key=event.partition, tags={"tick/verdict_id": str(verdict_id.value)}
+            )
         context.update_cursor(str(record.storage_id))
     if not requested:
         yield dg.SkipReason(f"No new passed verdict among {len(fetched.records)} new verdicts.")

@@ -77,7 +77,9 @@ def compare_trades(case: Case, simulated: Sequence[SimulatedTrade]) -> list[dict
         for i in range(len(made))
     }  # fmt: skip
     theirs = {
-        TradeKey(trade.entry_ts_us, trade.exit_ts_us, trade.side, trade.entry_points, trade.exit_points, trade.exit_reason): trade.net_pnl_account
+        TradeKey(
+            trade.entry_ts_us, trade.exit_ts_us, trade.side, trade.entry_points, trade.exit_points, trade.exit_reason
+        ): trade.net_pnl_account
         for trade in simulated
     }
     differing = [{"only_in": "backtest", **asdict(key)} for key in ours.keys() - theirs.keys()]
@@ -109,7 +111,9 @@ def mt5_backtest(context: dg.AssetExecutionContext, road: Road) -> dg.Materializ
             rows[key] = {"model": case.model_id, **figures}
             differences += [{"model": case.model_id, **row} for row in differing]
     names = list(rows)
-    plot = bar_plot("trades on the test dates", names, {side: [rows[name][f"{side}_trades"] for name in names] for side in ("backtest", "terminal")})
+    plot = bar_plot(
+        "trades on the test dates", names, {side: [rows[name][f"{side}_trades"] for name in names] for side in ("backtest", "terminal")}
+    )
     return finish(context, report, rows, plot, differences=table(differences), terminal="simulated")
 
 
@@ -160,7 +164,10 @@ def gate_verdict(context: dg.AssetExecutionContext, road: Road) -> dg.Materializ
             context.log.info(f"event=verdict model={case.model_id} {rows[key]['verdict']}")
     gates = [gate for row in rows.values() for gate in row["gates"]]
     shown = {key: {name: value for name, value in row.items() if name != "gates"} for key, row in rows.items()}
-    passing = {key: [sum(gate["result"] == result for gate in row["gates"]) for result in ("pass", "refuse", "not_fed")] for key, row in rows.items()}
+    passing = {
+        key: [sum(gate["result"] == result for gate in row["gates"]) for result in ("pass", "refuse", "not_fed")]
+        for key, row in rows.items()
+    }
     return finish(context, report, shown, bar_plot("gates by result", ["pass", "refuse", "no figure"], passing), gates=table(gates))
 
 

@@ -53,6 +53,8 @@ def training_set(context: dg.AssetExecutionContext, road: Road) -> dg.Materializ
     report.values |= {
         "dagster/row_count": sum(row["events"] for row in rows.values()),
         "models": table(list(rows.values())),
-        "plot": bar_plot("events and labels", list(rows), {name: [float(row[name]) for row in rows.values()] for name in ("events", "labels")}),
+        "plot": bar_plot(
+            "events and labels", list(rows), {name: [float(row[name]) for row in rows.values()] for name in ("events", "labels")}
+        ),
     }
     return dg.MaterializeResult(metadata=report.metadata())

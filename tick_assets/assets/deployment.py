@@ -39,7 +39,11 @@ def champion(context: dg.AssetExecutionContext, road: Road, config: DeploymentCo
         for key, (symbol, strategy) in zip(context.partition_keys, models_of(context.partition_keys), strict=True):
             case = Case(bench_of(road), symbol, strategy, config.version)
             deployed = deployments.deploy(
-                case, road.deployer(), role=config.role, raw_manifests=deployments.raw_manifests(case, road.raw_store, road.settings.sources_in_order), issued_at=now()
+                case,
+                road.deployer(),
+                role=config.role,
+                raw_manifests=deployments.raw_manifests(case, road.raw_store, road.settings.sources_in_order),
+                issued_at=now(),
             )
             rows.append(deployed)
             context.add_asset_metadata({name: str(value) for name, value in deployed.items()}, partition_key=key)

@@ -34,7 +34,9 @@ ledgers = [
 ]
 
 
-def _ingest(context: dg.AssetExecutionContext, road: Road, name: str, ingest: Callable[..., list[dict[str, Any]]], counted: str) -> dg.MaterializeResult:
+def _ingest(
+    context: dg.AssetExecutionContext, road: Road, name: str, ingest: Callable[..., list[dict[str, Any]]], counted: str
+) -> dg.MaterializeResult:
     dates = dates_of(context.partition_keys)
     with reporting(context, f"evidence/{name}") as report:
         rows = ingest(road.lakehouse, road.settings.home, dates)
@@ -43,7 +45,9 @@ def _ingest(context: dg.AssetExecutionContext, road: Road, name: str, ingest: Ca
         "dagster/row_count": len(rows),
         "time_range": day_range(dates),
         "newest": table([{key: value for key, value in row.items() if key != "payload_json"} for row in rows[-50:]]),
-        "plot": bar_plot(f"{name} by {counted}", groups, {name: [float(sum(str(row[counted]) == group for row in rows)) for group in groups]}),
+        "plot": bar_plot(
+            f"{name} by {counted}", groups, {name: [float(sum(str(row[counted]) == group for row in rows)) for group in groups]}
+        ),
     }
     return dg.MaterializeResult(metadata=report.metadata())
 

@@ -74,7 +74,9 @@ def candidate(context: dg.AssetExecutionContext, road: Road, mlflow: dg.Resource
     parent = mlflow.active_run().info.run_id
     with reporting(context, "models/candidate") as report:
         for key, case in cases_of(context, road):
-            fitted = judgement.make_candidate(case, lambda trial, key=key: context.log.info(f"event=trial model={key} number={trial.number} sharpe={trial.sharpe:.4f}"))
+            fitted = judgement.make_candidate(
+                case, lambda trial, key=key: context.log.info(f"event=trial model={key} number={trial.number} sharpe={trial.sharpe:.4f}")
+            )
             run_id, version = log_candidate(road.model_registry, parent, case.symbol, case.strategy_name, fitted)
             judgement.keep_candidate(case, fitted, version, run_id, now())
             best = fitted.result.best
@@ -100,7 +102,11 @@ def validation(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeR
         found = {key: (case.model_id, judgement.validate(case)) for key, case in cases_of(context, road)}
     rows = {key: {"model": model_id, **asdict(figures)} for key, (model_id, figures) in found.items()}
     names = list(rows)
-    plot = bar_plot("deflated Sharpe ratio: gate, 2014, 2025", names, {form: [rows[key][form] for key in names] for form in ("dsr", "dsr_2014", "dsr_2025")})
+    plot = bar_plot(
+        "deflated Sharpe ratio: gate, 2014, 2025",
+        names,
+        {form: [rows[key][form] for key in names] for form in ("dsr", "dsr_2014", "dsr_2025")},
+    )
     return finish(context, report, rows, plot)
 
 

@@ -100,7 +100,9 @@ def replica(context: dg.AssetExecutionContext, road: Road, scope: Scope) -> dg.M
         "differences": table([{"key": item.key, "problem": item.problem} for item in judged.differences]),
     }
     check = dg.AssetCheckResult(
-        check_name="replica_equals_raw", passed=not judged.differences, metadata={"files": judged.files, "differences": len(judged.differences)}
+        check_name="replica_equals_raw",
+        passed=not judged.differences,
+        metadata={"files": judged.files, "differences": len(judged.differences)},
     )
     return dg.MaterializeResult(metadata=report.metadata(), check_results=[check])
 
@@ -120,9 +122,7 @@ def ticks(context: dg.AssetExecutionContext, road: Road, scope: Scope) -> dg.Mat
     """Iceberg `raw.ticks`: a row per vendor row, of every revision and source; `is_current` names those that count."""
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     with reporting(context, "raw/ticks") as report:
-        written = raw_ticks.write_days(
-            road.lakehouse, road.raw_store, symbols, dates, road.settings.sources_in_order, context.log.info
-        )
+        written = raw_ticks.write_days(road.lakehouse, road.raw_store, symbols, dates, road.settings.sources_in_order, context.log.info)
     for day in dates:
         rows = sum(found.rows for found in written if found.date == day)
         context.add_asset_metadata({"dagster/partition_row_count": rows}, partition_key=day.isoformat())
@@ -151,11 +151,17 @@ def _states(ledger: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in ledger:
         counts[row["symbol"]][row["state"]] += 1
-    return [{"symbol": symbol} | {state: states[state] for state in ("ok", "closed", "vendor_empty", "failed", "pending")} for symbol, states in counts.items()]
+    return [
+        {"symbol": symbol} | {state: states[state] for state in ("ok", "closed", "vendor_empty", "failed", "pending")}
+        for symbol, states in counts.items()
+    ]
 
 
 def _rows_by_hour(ledger: Sequence[dict[str, Any]], symbols: Sequence[str]) -> dict[str, list[float]]:
-    return {symbol: [sum(row["rows"] for row in ledger if row["symbol"] == symbol and row["hour"] == hour) for hour in range(24)] for symbol in symbols}
+    return {
+        symbol: [sum(row["rows"] for row in ledger if row["symbol"] == symbol and row["hour"] == hour) for hour in range(24)]
+        for symbol in symbols
+    }
 
 
 def _rows_by_day(written: Sequence[raw_ticks.RawDay], symbols: Sequence[str], dates: Sequence[date]) -> dict[str, list[float]]:

@@ -50,15 +50,17 @@ def clean_ticks(context: dg.AssetExecutionContext, road: Road, scope: Scope, spa
         run = context.run_id.replace("-", "")[:12]
         rejects = silver.stage_rejects(spark.session, partitions, run)
         ticks = silver.stage_ticks(spark.session, partitions, run)
-        counts = silver.audit_ticks(spark.session, partitions, ticks, rejects)
+        counts, hashes = silver.audit_ticks(spark.session, road.lakehouse, partitions, ticks, rejects)
         for staged in (rejects, ticks):
-            audit_outside(spark.session, staged)
+            audit_outside(spark.session, road.lakehouse, staged)
         snapshots = {staged.table: publish(spark.session, staged) for staged in (rejects, ticks)}
         sources = publications.sources_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
-        hashes = publications.record(road.lakehouse, partitions, counts, sources, now())
+        publications.record(road.lakehouse, partitions, counts, hashes, sources, now())
     for day in dates:
         rows = sum(found.silver_rows for found in counts if found.date == day)
-        context.add_asset_metadata({"dagster/partition_row_count": rows}, asset_key=dg.AssetKey(["silver", "ticks"]), partition_key=day.isoformat())
+        context.add_asset_metadata(
+            {"dagster/partition_row_count": rows}, asset_key=dg.AssetKey(["silver", "ticks"]), partition_key=day.isoformat()
+        )
     shared: dict[str, Any] = {
         "time_range": day_range(dates),
         "days": table([vars(found) | {"content_hash": hashes[found.symbol, found.date][:12]} for found in counts]),
@@ -98,12 +100,15 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
         partitions = silver.Partitions(symbols, dates, {})
         run = context.run_id.replace("-", "")[:12]
         events = silver.sampled_events(spark.session, partitions, road.market, Strategy()).persist()
-        staged = [silver.stage_features(spark.session, partitions, events, run), silver.stage_labels(spark.session, partitions, events, run)]
+        staged = [
+            silver.stage_features(spark.session, partitions, events, run),
+            silver.stage_labels(spark.session, partitions, events, run),
+        ]
         events.unpersist()
         for each in staged:
-            audit_outside(spark.session, each)
+            audit_outside(spark.session, road.lakehouse, each)
         snapshots = {each.table: publish(spark.session, each) for each in staged}
-        counts = silver.count_days(spark.session, [each.table for each in staged], partitions)
+        counts = silver.count_days(road.lakehouse, [each.table for each in staged], partitions)
     for name in ("features", "labels"):
         rows = [row for row in counts if row["table"] == f"silver.{name}"]
         labels = [f"{row['symbol']} {row['date']}" for row in rows]
@@ -134,13 +139,14 @@ def bars(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: Spa
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     partitions = silver.Partitions(symbols, dates, {})
     run = context.run_id.replace("-", "")[:12]
-    for grain in ("1m", "1h"):
+    minutes = silver.minute_bars(spark.session, partitions).persist()
+    for grain, rows in (("1m", minutes), ("1h", silver.hour_bars(spark.session, minutes))):
         name = f"bars_{grain}"
         with reporting(context, f"silver/{name}") as report:
-            staged = silver.stage_bars(spark.session, partitions, grain, run)
-            audit_outside(spark.session, staged)
+            staged = silver.stage_bars(spark.session, partitions, grain, rows, run)
+            audit_outside(spark.session, road.lakehouse, staged)
             snapshot = publish(spark.session, staged)
-            counts = silver.count_days(spark.session, [staged.table], partitions)
+            counts = silver.count_days(road.lakehouse, [staged.table], partitions)
         yield dg.MaterializeResult(
             asset_key=["silver", name],
             metadata=report.metadata()
@@ -150,7 +156,10 @@ def bars(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: Spa
                 "days": table(counts),
                 "snapshot_id": str(snapshot),
                 "bars_per_day": bar_plot(
-                    f"{name} by symbol and date", [f"{row['symbol']} {row['date']}" for row in counts], {name: [float(row["rows"]) for row in counts]}
+                    f"{name} by symbol and date",
+                    [f"{row['symbol']} {row['date']}" for row in counts],
+                    {name: [float(row["rows"]) for row in counts]},
                 ),
             },
         )
+    minutes.unpersist()

@@ -141,7 +141,9 @@ def follow(dagster: Orchestrator, run_id: str, report: Report, timeout_s: float 
     assert state is not None
     if state.status != "SUCCESS":
         reasons = "\n  ".join(dagster.failures(run_id)) or "no step said why"
-        raise CommandError(f"Expected run {run_id} of {state.job} to succeed, was {state.status}:\n  {reasons}\nMend it, then run the same command again.")
+        raise CommandError(
+            f"Expected run {run_id} of {state.job} to succeed, was {state.status}:\n  {reasons}\nMend it, then run the same command again."
+        )
     return FinishedRun(run_id, state.job, {step.name: step.seconds for step in state.steps if step.seconds is not None})
 
 
@@ -184,5 +186,7 @@ def _selected(selection: str) -> list[list[str]] | None:
 
     keys = dg.AssetSelection.from_string(selection).resolve(defs.resolve_asset_graph())
     if not keys:
-        raise CommandError(f"Expected a selection that names assets, was {selection!r}. See `dagster asset list -m tick_assets.definitions`.")
+        raise CommandError(
+            f"Expected a selection that names assets, was {selection!r}. See `dagster asset list -m tick_assets.definitions`."
+        )
     return [list(key.path) for key in keys]

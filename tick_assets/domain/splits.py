@@ -55,12 +55,15 @@ class WalkForwardWindow:
 
 
 def split_dates(dates: Sequence[str], validation_share: float = 0.2, test_share: float = 0.2) -> DateSplit:
-    """Divide trading dates by time, 60/20/20 unless told, at least one date each; `TooFewDates` below three."""
+    """Divide trading dates by time, 60/20/20 unless told, at least one date each; `TooFewDates` below two.
+
+    Two dates leave none for validation: folds of the one before the test stand in, and the gate on trades decides.
+    """
     ordered = sorted(set(dates))
-    if len(ordered) < 3:
-        raise TooFewDates(f"Expected at least 3 trading dates for train, validation and test, was {len(ordered)}. Widen the window.")
+    if len(ordered) < 2:
+        raise TooFewDates(f"Expected at least 2 trading dates, to learn from and to test on, was {len(ordered)}. Widen the window.")
     test = max(1, round(len(ordered) * test_share))
-    validation = max(1, round(len(ordered) * validation_share))
+    validation = min(max(1, round(len(ordered) * validation_share)), len(ordered) - test - 1)
     train = len(ordered) - validation - test
     return DateSplit(tuple(ordered[:train]), tuple(ordered[train : train + validation]), tuple(ordered[train + validation :]))
 

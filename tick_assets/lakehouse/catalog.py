@@ -186,6 +186,14 @@ class Lakehouse:
 
     # Rows.
 
+    def partition_rows(self, name: str, ref: str = MAIN) -> dict[tuple[str, date], int]:
+        """Return the rows of each (symbol, date) at a branch or tag, from the table's metadata; none where the reference is missing."""
+        snapshot = self.snapshot_id(name, ref)
+        if snapshot is None:
+            return {}
+        parts = self.table(name).inspect.partitions(snapshot_id=snapshot).to_pylist()
+        return {(part["partition"]["symbol"], part["partition"]["date"]): part["record_count"] for part in parts}
+
     def scan(self, name: str, row_filter: Filter = AlwaysTrue(), ref: str = MAIN, columns: tuple[str, ...] = ("*",)) -> pa.Table:  # noqa: B008
         """Read rows of a branch, a tag or (a number in digits) a snapshot as Arrow; a table without `main` has no rows."""
         table = self.table(name)

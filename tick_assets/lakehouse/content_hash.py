@@ -153,7 +153,7 @@ def _text_bytes(column: pl.Series) -> bytes:
 def _partitions(lakehouse: Lakehouse, definition: TableDefinition, row_filter: Filter, ref: str) -> Iterator[pl.DataFrame]:
     """Yield the rows partition by partition where the table has partitions of (symbol, date), else all at once."""
     table = lakehouse.table(definition.name)
-    if definition.partitions != BY_SYMBOL_AND_DATE or ref == MAIN and table.current_snapshot() is None:
+    if definition.partitions != BY_SYMBOL_AND_DATE or (ref == MAIN and table.current_snapshot() is None):
         yield lakehouse.frame(definition.name, row_filter, ref)
         return
     snapshot = lakehouse.resolve(definition.name, ref)

@@ -77,7 +77,9 @@ class ObjectStore:
         """Write an object; with `if_none_match` a taken key is an `ObjectExistsError` and stays as it is."""
         arguments: dict[str, Any] = {"IfNoneMatch": "*"} if if_none_match else {}
         try:
-            self.client.put_object(Bucket=self.bucket, Key=key, Body=content, Metadata=metadata or {}, ContentType=content_type, **arguments)
+            self.client.put_object(
+                Bucket=self.bucket, Key=key, Body=content, Metadata=metadata or {}, ContentType=content_type, **arguments
+            )
         except ClientError as error:
             if if_none_match and _code(error) in _PRECONDITION:
                 raise ObjectExistsError(f"Expected the key {key} to be free, was taken. Choose a new version.") from error

@@ -10,7 +10,6 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from tick_assets.lakehouse.catalog import whole_partitions
-from tick_assets.lakehouse.content_hash import content_hashes
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.lakehouse.silver import DayCounts, DayKey, Partitions, publication_id
 
@@ -40,10 +39,14 @@ def _revisions(store: RawStore, symbol: str, day: date, order: Sequence[str]) ->
 
 
 def record(
-    lakehouse: Lakehouse, partitions: Partitions, counts: Sequence[DayCounts], sources: Mapping[DayKey, str | None], published_at: datetime
-) -> dict[DayKey, str]:
-    """Write the publications of all partitions and return their content hashes."""
-    hashes = content_hashes(lakehouse, "silver.ticks", partitions.symbols, partitions.dates)
+    lakehouse: Lakehouse,
+    partitions: Partitions,
+    counts: Sequence[DayCounts],
+    hashes: Mapping[DayKey, str],
+    sources: Mapping[DayKey, str | None],
+    published_at: datetime,
+) -> None:
+    """Write the publications of all partitions."""
     rows = [
         {
             "symbol": found.symbol,
@@ -60,4 +63,3 @@ def record(
         for found in counts
     ]
     lakehouse.replace_rows("evidence.publications", rows, whole_partitions(partitions.symbols, partitions.dates))
-    return hashes

@@ -8,13 +8,19 @@ dropped. A failed audit's branch is kept as `failed_…` for inspection. `overwr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
+from tick_assets.lakehouse.catalog import MAIN, Lakehouse
+from tick_assets.lakehouse.spark import partition_filter
 from tick_assets.settings import CATALOG
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+PartitionKey = tuple[str, date]
 
 
 class AuditError(RuntimeError):
@@ -27,7 +33,8 @@ class Staged:
 
     table: str
     branch: str
-    condition: str
+    keys: frozenset[PartitionKey]
+    """Every (symbol, date) that the replacement names, empty ones too."""
 
     @property
     def identifier(self) -> str:
@@ -42,32 +49,27 @@ def drop_leftovers(spark: SparkSession, table: str) -> list[str]:
     return [row.name for row in rows]
 
 
-def stage(spark: SparkSession, table: str, rows: DataFrame, condition: str, run: str) -> Staged:
-    """Replace the partitions that `condition` names, on a branch of its own."""
+def stage(spark: SparkSession, table: str, rows: DataFrame, symbols: Sequence[str], dates: Sequence[date], run: str) -> Staged:
+    """Replace the partitions of all symbols and dates, on a branch of its own."""
     from pyspark.sql import functions as f
 
     drop_leftovers(spark, table)
-    staged = Staged(table, f"audit_{run}", condition)
+    condition = partition_filter(symbols, dates)
+    staged = Staged(table, f"audit_{run}", frozenset((symbol, day) for symbol in symbols for day in dates))
     spark.sql(f"alter table {staged.identifier} create or replace branch `{staged.branch}`")
     rows.writeTo(f"{staged.identifier}.branch_{staged.branch}").overwrite(f.expr(condition))
     return staged
 
 
-def audit_outside(spark: SparkSession, staged: Staged) -> None:
-    """Refuse a replacement that changed the number of rows outside the partitions it names."""
-    counts = [
-        spark.read.format("iceberg").option("branch", branch).load(staged.identifier).where(f"not ({staged.condition})").count()
-        if has_branch(spark, staged.table, branch)
-        else 0
-        for branch in ("main", staged.branch)
-    ]
-    if counts[0] != counts[1]:
-        reject(spark, staged, f"expected {counts[0]} rows outside the written partitions, was {counts[1]}")
-
-
-def has_branch(spark: SparkSession, table: str, branch: str) -> bool:
-    """Tell whether a table has the branch; an empty table has no `main` yet."""
-    return bool(spark.sql(f"select 1 from {CATALOG}.{table}.refs where name = '{branch}'").take(1))
+def audit_outside(spark: SparkSession, lakehouse: Lakehouse, staged: Staged) -> None:
+    """Refuse a replacement that changed the number of rows of any partition that it does not name."""
+    before, after = (
+        {key: rows for key, rows in lakehouse.partition_rows(staged.table, ref).items() if key not in staged.keys}
+        for ref in (MAIN, staged.branch)
+    )
+    if before != after:
+        differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+        reject(spark, staged, f"expected the rows of other partitions to stay, was a change of {len(differing)}, first {differing[0]}")
 
 
 def reject(spark: SparkSession, staged: Staged, finding: str) -> None:

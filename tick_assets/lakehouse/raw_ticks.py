@@ -43,7 +43,9 @@ class RawDay:
 def read_day(store: RawStore, symbol: str, day: date, order: Sequence[str]) -> tuple[RawDay, pl.DataFrame]:
     """Return the rows of all sources of one symbol and date, current ones first and in vendor order."""
     current = store.current_source(symbol, day, order)
-    frames = [_source_rows(store, source, symbol, day, source == current) for source in store.sources() if store.revisions(source, symbol, day)]
+    frames = [
+        _source_rows(store, source, symbol, day, source == current) for source in store.sources() if store.revisions(source, symbol, day)
+    ]
     if not frames:
         return RawDay(symbol, day, "", 0, 0), pl.DataFrame()
     rows = pl.concat(frames).sort("is_current", "place", descending=[True, False], maintain_order=True).drop("place")
@@ -66,7 +68,12 @@ def _source_rows(store: RawStore, source: str, symbol: str, day: date, is_curren
 
 
 def write_days(
-    lakehouse: Lakehouse, store: RawStore, symbols: Sequence[str], dates: Sequence[date], order: Sequence[str], progress: Callable[[str], None]
+    lakehouse: Lakehouse,
+    store: RawStore,
+    symbols: Sequence[str],
+    dates: Sequence[date],
+    order: Sequence[str],
+    progress: Callable[[str], None],
 ) -> list[RawDay]:
     """Replace the partitions of all symbols and dates with what the raw store holds; an empty day empties its partition."""
     schema = lakehouse.arrow_schema(TABLE)

@@ -25,6 +25,8 @@ from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, REASONS, run_f
 from tick_assets.domain.labels import LABEL_SET, label_events
 from tick_assets.domain.signals import Strategy, event_id
 from tick_assets.domain.ticks import MALFORMED_TS, Ticks
+from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
+from tick_assets.lakehouse.content_hash import content_hashes
 from tick_assets.lakehouse.publishing import Staged, reject, stage
 from tick_assets.lakehouse.spark import partition_filter, read_partitions
 from tick_assets.settings import CATALOG
@@ -99,7 +101,11 @@ def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strate
             "short_net_bps": labels.short_net_bps,
         }
     )
-    features = pl.DataFrame(batch.features, schema=list(FEATURE_NAMES)) if len(ids) else pl.DataFrame(schema=dict.fromkeys(FEATURE_NAMES, pl.Float64))
+    features = (
+        pl.DataFrame(batch.features, schema=list(FEATURE_NAMES))
+        if len(ids)
+        else pl.DataFrame(schema=dict.fromkeys(FEATURE_NAMES, pl.Float64))
+    )
     return (
         pl.concat([events.with_columns(pl.Series("event_id", ids, pl.String)), features], how="horizontal")
         .with_columns(pl.lit(FEATURE_SET).alias("feature_set"), pl.lit(LABEL_SET).alias("label_set"))
@@ -184,7 +190,7 @@ def stage_rejects(spark: SparkSession, partitions: Partitions, run: str) -> Stag
     work = partial(clean_day, kept=False, publications=dict(partitions.publication_ids))
     table = "silver.tick_rejects"
     rows = _map_days(_raw_rows(spark, partitions), work, _table_schema(spark, table))
-    return stage(spark, table, rows, partitions.condition, run)
+    return stage(spark, table, rows, partitions.symbols, partitions.dates, run)
 
 
 def stage_ticks(spark: SparkSession, partitions: Partitions, run: str) -> Staged:
@@ -192,7 +198,7 @@ def stage_ticks(spark: SparkSession, partitions: Partitions, run: str) -> Staged
     work = partial(clean_day, kept=True, publications=dict(partitions.publication_ids))
     table = "silver.ticks"
     rows = _map_days(_raw_rows(spark, partitions), work, _table_schema(spark, table))
-    return stage(spark, table, rows, partitions.condition, run)
+    return stage(spark, table, rows, partitions.symbols, partitions.dates, run)
 
 
 def sampled_events(spark: SparkSession, partitions: Partitions, market: Market, strategy: Strategy) -> DataFrame:
@@ -210,21 +216,42 @@ def sampled_events(spark: SparkSession, partitions: Partitions, market: Market, 
 def stage_features(spark: SparkSession, partitions: Partitions, events: DataFrame, run: str) -> Staged:
     """Stage `silver.features`."""
     names = _table_schema(spark, "silver.features").names
-    return stage(spark, "silver.features", events.select(*names), partitions.condition, run)
+    return stage(spark, "silver.features", events.select(*names), partitions.symbols, partitions.dates, run)
 
 
 def stage_labels(spark: SparkSession, partitions: Partitions, events: DataFrame, run: str) -> Staged:
     """Stage `silver.labels`: only events that could be traded have one."""
     names = _table_schema(spark, "silver.labels").names
-    return stage(spark, "silver.labels", events.where("label is not null").select(*names), partitions.condition, run)
+    return stage(spark, "silver.labels", events.where("label is not null").select(*names), partitions.symbols, partitions.dates, run)
 
 
-def stage_bars(spark: SparkSession, partitions: Partitions, grain: str, run: str) -> Staged:
-    """Stage `silver.bars_<grain>`; `grain` is 1m or 1h."""
-    table = f"silver.bars_{grain}"
+def minute_bars(spark: SparkSession, partitions: Partitions) -> DataFrame:
+    """Return the minute bars of published ticks."""
     source = read_partitions(spark, "silver.ticks", partitions.condition)
-    rows = _map_days(source, partial(bar_day, every=grain), _table_schema(spark, table))
-    return stage(spark, table, rows, partitions.condition, run)
+    return _map_days(source, partial(bar_day, every="1m"), _table_schema(spark, "silver.bars_1m"))
+
+
+def hour_bars(spark: SparkSession, minutes: DataFrame) -> DataFrame:
+    """Return the hour bars that minute bars make up; a mean spread is weighted by ticks."""
+    from pyspark.sql import functions as f
+
+    hour = f.date_trunc("hour", f.col("ts_event"))
+    bars = minutes.groupBy("symbol", "date", hour.alias("ts_event"), "publication_id").agg(
+        f.min_by("open", "ts_event").alias("open"),
+        f.max("high").alias("high"),
+        f.min("low").alias("low"),
+        f.max_by("close", "ts_event").alias("close"),
+        f.max_by("bid_close", "ts_event").alias("bid_close"),
+        f.max_by("ask_close", "ts_event").alias("ask_close"),
+        f.sum("tick_count").alias("tick_count"),
+        (f.sum(f.col("spread_mean") * f.col("tick_count")) / f.sum("tick_count")).alias("spread_mean"),
+    )
+    return bars.select(*_table_schema(spark, "silver.bars_1h").names).sortWithinPartitions("symbol", "date", "ts_event")
+
+
+def stage_bars(spark: SparkSession, partitions: Partitions, grain: str, bars: DataFrame, run: str) -> Staged:
+    """Stage `silver.bars_<grain>`; `grain` is 1m or 1h."""
+    return stage(spark, f"silver.bars_{grain}", bars, partitions.symbols, partitions.dates, run)
 
 
 # Audits.
@@ -241,34 +268,45 @@ class DayCounts:
     reject_rows: int
 
 
-def audit_ticks(spark: SparkSession, partitions: Partitions, ticks: Staged, rejects: Staged) -> list[DayCounts]:
-    """Check on the branches that no current raw row was lost, doubled or misnumbered; return the counts of every partition."""
-    raw = _count(_raw_rows(spark, partitions))
-    kept = _count(read_partitions(spark, ticks.table, partitions.condition, ticks.branch))
-    refused = _count(read_partitions(spark, rejects.table, partitions.condition, rejects.branch))
-    distinct = _count(read_partitions(spark, ticks.table, partitions.condition, ticks.branch), "count(distinct seq)")
-    counts = []
-    for symbol in partitions.symbols:
-        for day in partitions.dates:
-            found = DayCounts(symbol, day, *(table.get((symbol, day), 0) for table in (raw, kept, refused)))
-            counts.append(found)
-            if found.raw_rows != found.silver_rows + found.reject_rows or distinct.get((symbol, day), 0) != found.silver_rows:
-                reject(spark, ticks, f"expected raw = silver + rejects with unique seq, was {found}")
-            if found.reject_rows > MAXIMUM_REJECT_SHARE * found.raw_rows:
-                reject(spark, ticks, f"expected at most {MAXIMUM_REJECT_SHARE:.0%} rejects, was {found}")
-    return counts
+def audit_ticks(
+    spark: SparkSession, lakehouse: Lakehouse, partitions: Partitions, ticks: Staged, rejects: Staged
+) -> tuple[list[DayCounts], dict[DayKey, str]]:
+    """Check on the branches, with another engine than the writer, that no current raw row was lost, doubled or misnumbered.
+
+    Return the counts and the content hash of every partition.
+    """
+    current = _current_rows(lakehouse, partitions)
+    kept, refused = (lakehouse.partition_rows(staged.table, staged.branch) for staged in (ticks, rejects))
+    counts = [DayCounts(*key, current.get(key, 0), kept.get(key, 0), refused.get(key, 0)) for key in sorted(ticks.keys)]
+    for found in counts:
+        if found.raw_rows != found.silver_rows + found.reject_rows:
+            reject(spark, ticks, f"expected raw = silver + rejects, was {found}")
+        if found.reject_rows > MAXIMUM_REJECT_SHARE * found.raw_rows:
+            reject(spark, ticks, f"expected at most {MAXIMUM_REJECT_SHARE:.0%} rejects, was {found}")
+    repeated = _repeated_seq(lakehouse, partitions, ticks, rejects)
+    if repeated:
+        reject(spark, ticks, f"expected every seq once, was repeated on {repeated[:3]}")
+    return counts, content_hashes(lakehouse, ticks.table, partitions.symbols, partitions.dates, ticks.branch)
 
 
-def _count(frame: DataFrame, expression: str = "count(*)") -> dict[DayKey, Any]:
-    from pyspark.sql import functions as f
+def _current_rows(lakehouse: Lakehouse, partitions: Partitions) -> dict[DayKey, int]:
+    rows = lakehouse.frame("raw.ticks", whole_partitions(partitions.symbols, partitions.dates), columns=("symbol", "date", "is_current"))
+    counted = rows.filter("is_current").group_by("symbol", "date").len()
+    return {(row["symbol"], row["date"]): row["len"] for row in counted.to_dicts()}
 
-    rows = frame.groupBy("symbol", "date").agg(f.expr(expression).alias("n")).collect()
-    return {(row["symbol"], row["date"]): row["n"] for row in rows}
+
+def _repeated_seq(lakehouse: Lakehouse, partitions: Partitions, *staged: Staged) -> list[DayKey]:
+    """Return the partitions in which a rank was given twice, over valid and refused rows together."""
+    names = ("symbol", "date", "seq")
+    condition = whole_partitions(partitions.symbols, partitions.dates)
+    rows = pl.concat([lakehouse.frame(each.table, condition, each.branch, names).select(names) for each in staged])
+    counted = rows.group_by("symbol", "date").agg(pl.len().alias("rows"), pl.col("seq").n_unique().alias("ranks"))
+    return [(row["symbol"], row["date"]) for row in counted.filter(pl.col("rows") != pl.col("ranks")).to_dicts()]
 
 
-def count_days(spark: SparkSession, tables: Sequence[str], partitions: Partitions) -> list[dict[str, Any]]:
+def count_days(lakehouse: Lakehouse, tables: Sequence[str], partitions: Partitions) -> list[dict[str, Any]]:
     """Return the published rows of each table, symbol and date, zeros included."""
-    found = {name: _count(read_partitions(spark, name, partitions.condition)) for name in tables}
+    found = {name: lakehouse.partition_rows(name) for name in tables}
     return [
         {"table": name, "symbol": symbol, "date": day, "rows": found[name].get((symbol, day), 0)}
         for name in tables

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tick_assets.domain import passports
 from tick_assets.lakehouse.object_store import ObjectStore
@@ -18,6 +18,9 @@ from tick_assets.tracking.dataset_versions import DatasetVersions
 from tick_assets.tracking.judgement import Case
 from tick_assets.tracking.model_registry import CHAMPION, ModelRegistry
 from tick_assets.tracking.serving_client import ServingClient
+
+if TYPE_CHECKING:
+    from tick_assets.settings import Settings
 
 CONFIRM_S = 30.0
 
@@ -37,6 +40,18 @@ class Deployer:
     private_key: bytes
 
 
+def deployer_from(settings: Settings) -> Deployer:
+    """Return what deployment works with under these settings; the private key is read here."""
+    objects = ObjectStore.from_settings(settings)
+    return Deployer(
+        objects,
+        ModelRegistry.from_settings(settings),
+        DatasetVersions.from_settings(settings, objects),
+        ServingClient.from_settings(settings),
+        passports.decode_key((settings.home / "keys" / "passport_ed25519").read_text()),
+    )
+
+
 def raw_manifests(case: Case, store: RawStore, order: Sequence[str]) -> list[dict[str, str]]:
     """Return the hash of the raw manifest of each published date of a case's dataset."""
     found = []
@@ -53,11 +68,14 @@ def deploy(case: Case, deployer: Deployer, *, role: str, raw_manifests: list[dic
     verdict = case.store.read(case.version, "gate_verdict")
     if not verdict["passed"] and role == bundles.CHAMPION:
         raise DeploymentRefusedError(
-            f"Expected a passed verdict for {case.model_id}, was: {verdict['first_line']} Only a model that passes every gate is deployed; --shadow serves it without execution."
+            f"Expected a passed verdict for {case.model_id}, was: {verdict['first_line']} "
+            "Only a model that passes every gate is deployed; --shadow serves it without execution."
         )
-    passport = _passport(case, deployer, verdict, raw_manifests, issued_at)
-    bundle = bundles.Bundle(case.symbol, case.strategy_name, case.version, case.model, passport, case.store.golden(case.version))
-    bundles.write_bundle(deployer.objects, bundle)
+    bundle = publish(case, deployer, raw_manifests, issued_at)
+    if role == bundles.CHAMPION and not bundle.passport["payload"]["verdict"]["passed"]:
+        raise DeploymentRefusedError(
+            f"Expected a passport of {case.model_id} with a passed verdict, was one signed for an earlier verdict. Train a new version."
+        )
     bundles.write_pointer(deployer.objects, case.symbol, case.strategy_name, bundles.Pointer(case.version, bundle.model_sha256), role)
     if role == bundles.CHAMPION:
         deployer.registry.set_alias(f"{case.symbol}.{case.strategy_name}", case.version, CHAMPION)
@@ -65,14 +83,25 @@ def deploy(case: Case, deployer: Deployer, *, role: str, raw_manifests: list[dic
     return {
         "model_id": case.model_id,
         "model_sha256": bundle.model_sha256,
-        "passport_id": passport["passport_id"],
+        "passport_id": bundle.passport["passport_id"],
         "verdict_id": verdict["verdict_id"],
         "role": role,
         "service": confirmed,
     }
 
 
-def _passport(case: Case, deployer: Deployer, verdict: dict[str, Any], raw_manifests: list[dict[str, str]], issued_at: datetime) -> dict[str, Any]:
+def publish(case: Case, deployer: Deployer, raw_manifests: list[dict[str, str]], issued_at: datetime) -> bundles.Bundle:
+    """Write a judged version's bundle, its passport saying what its verdict was, and return it. Nothing serves it before a pointer does."""
+    verdict = case.store.read(case.version, "gate_verdict")
+    passport = _passport(case, deployer, verdict, raw_manifests, issued_at)
+    bundle = bundles.Bundle(case.symbol, case.strategy_name, case.version, case.model, passport, case.store.golden(case.version))
+    bundles.write_bundle(deployer.objects, bundle)
+    return bundle
+
+
+def _passport(
+    case: Case, deployer: Deployer, verdict: dict[str, Any], raw_manifests: list[dict[str, str]], issued_at: datetime
+) -> dict[str, Any]:
     """Return the version's passport: the one that is there already, else a new one."""
     key = f"{bundles.prefix(case.symbol, case.strategy_name, case.version)}/passport.json"
     if deployer.objects.exists(key):
@@ -124,5 +153,12 @@ def rollback(deployer: Deployer, symbol: str, strategy: str) -> dict[str, Any]:
             bundles.write_pointer(deployer.objects, symbol, strategy, bundles.Pointer(version, bundle.model_sha256))
             deployer.registry.set_alias(f"{symbol}.{strategy}", version, CHAMPION)
             service = confirm(deployer.service, symbol, strategy, bundle.model_sha256, bundles.CHAMPION)
-            return {"model_id": f"{symbol}.{strategy}@{version}", "model_sha256": bundle.model_sha256, "before": current.version, "service": service}
-    raise DeploymentRefusedError(f"Expected an earlier passed version of {symbol}.{strategy} than {current.version}, was none. See `tick models`.")
+            return {
+                "model_id": f"{symbol}.{strategy}@{version}",
+                "model_sha256": bundle.model_sha256,
+                "before": current.version,
+                "service": service,
+            }
+    raise DeploymentRefusedError(
+        f"Expected an earlier passed version of {symbol}.{strategy} than {current.version}, was none. See `tick models`."
+    )

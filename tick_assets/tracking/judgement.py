@@ -158,7 +158,11 @@ def keep_candidate(case: Case, fitted: Fitted, version: str, mlflow_run_id: str,
     """Hand the candidate on under its version; the pointer to it is written last."""
     case.store.write_model(version, fitted.model, fitted.golden)
     case.store.write_search(version, fitted.result)
-    record = fitted.record | {"version": version, "model_id": f"{case.symbol}.{case.strategy_name}@{version}", "mlflow_run_id": mlflow_run_id}
+    record = fitted.record | {
+        "version": version,
+        "model_id": f"{case.symbol}.{case.strategy_name}@{version}",
+        "mlflow_run_id": mlflow_run_id,
+    }
     case.store.write(version, "candidate", record)
     case.bench.lakehouse.replace_keys("evidence.trials", _trial_rows(case, fitted, version, recorded_at), ("symbol", "strategy", "version"))
     case.store.write_latest(version)
@@ -187,7 +191,9 @@ def _trial_rows(case: Case, fitted: Fitted, version: str, recorded_at: datetime)
 
 def trial_ledger(case: Case) -> list[str]:
     """Return the hash of every distinct configuration ever tried for this symbol and strategy family."""
-    trials = case.bench.lakehouse.frame("evidence.trials", f"symbol == '{case.symbol}' and strategy == '{case.strategy_name}'", columns=("config_sha256",))
+    trials = case.bench.lakehouse.frame(
+        "evidence.trials", f"symbol == '{case.symbol}' and strategy == '{case.strategy_name}'", columns=("config_sha256",)
+    )
     return sorted(trials["config_sha256"].unique())
 
 
@@ -207,7 +213,9 @@ def test(case: Case) -> evaluation.TestFigures:
 
 def walk_forward(case: Case) -> tuple[evaluation.WindowRow, ...]:
     """Refit the frozen configuration window by window, and hand the rows on."""
-    windows = evaluation.walk_forward(case.events, case.configuration, case.strategy, case.bench.market, case.bench.policy.walk_forward_train_days)
+    windows = evaluation.walk_forward(
+        case.events, case.configuration, case.strategy, case.bench.market, case.bench.policy.walk_forward_train_days
+    )
     rows = [
         {
             "symbol": case.symbol,
@@ -304,11 +312,18 @@ def decide(
         validation, case.search_result, case.test, windows, completeness, leaks, terminal_mismatches, test_openings(case)
     )
     verdict = gates.evaluate(case.bench.policy, figures, case.model_id)
-    identity = {"model_id": case.model_id, "model_sha256": case.record["model_sha256"], "dataset_id": case.dataset.id, "verdict": verdict.to_dict()}
+    identity = {
+        "model_id": case.model_id,
+        "model_sha256": case.record["model_sha256"],
+        "dataset_id": case.dataset.id,
+        "verdict": verdict.to_dict(),
+    }
     return Decision(sha256_hex(canonical_json(finite(identity))), verdict, dict(figures))
 
 
-def keep_decision(case: Case, decision: Decision, validation: evaluation.ValidationFigures, report_url: str, decided_at: datetime) -> dict[str, Any]:
+def keep_decision(
+    case: Case, decision: Decision, validation: evaluation.ValidationFigures, report_url: str, decided_at: datetime
+) -> dict[str, Any]:
     """Keep the verdict as a row and for deployment, and return it."""
     row = {
         "model_id": case.model_id,
@@ -332,5 +347,7 @@ def keep_decision(case: Case, decision: Decision, validation: evaluation.Validat
         "report_url": report_url,
     }
     case.bench.lakehouse.replace_keys("evidence.verdicts", [row], ("model_id",))
-    case.store.write(case.version, "gate_verdict", row | {"decided_at": decided_at.isoformat(), "gates": decision.verdict.to_dict()["gates"]})
+    case.store.write(
+        case.version, "gate_verdict", row | {"decided_at": decided_at.isoformat(), "gates": decision.verdict.to_dict()["gates"]}
+    )
     return row

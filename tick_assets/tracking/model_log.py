@@ -43,12 +43,16 @@ def _to_record(trial: Trial) -> TrialRecord:
     return TrialRecord(trial.number, params, finite_metrics, state, {"configuration": trial.configuration.hash})
 
 
-def log_verdict(registry: ModelRegistry, symbol: str, strategy: str, verdict: Mapping[str, Any], gates: Mapping[str, Any], report: Path) -> None:
+def log_verdict(
+    registry: ModelRegistry, symbol: str, strategy: str, verdict: Mapping[str, Any], gates: Mapping[str, Any], report: Path
+) -> None:
     """Attach a verdict to its model's run and version: figures as metrics, the report and the gates as artifacts."""
     run = registry.attach(verdict["mlflow_run_id"])
     figures = {f"gate.{gate['name']}": gate["figure"] for gate in gates["gates"] if gate["figure"] is not None}
     run.log_metrics({**figures, "passed": float(verdict["passed"])})
-    run.set_tags({"verdict": "PASSED" if verdict["passed"] else "REJECTED", "verdict_id": verdict["verdict_id"], "refused_by": verdict["refused_by"]})
+    run.set_tags(
+        {"verdict": "PASSED" if verdict["passed"] else "REJECTED", "verdict_id": verdict["verdict_id"], "refused_by": verdict["refused_by"]}
+    )
     run.log_bytes("gates.json", canonical_json(finite(gates)))
     run.log_file(report, "report")
     tags = {"verdict_id": verdict["verdict_id"], "passed": str(verdict["passed"]).lower()}

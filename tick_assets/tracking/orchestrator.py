@@ -194,9 +194,13 @@ class Orchestrator:
                 return
             waited = time.monotonic() - started
             if state.status in ("QUEUED", "NOT_STARTED") and waited > QUEUE_TIMEOUT_S:
-                raise OrchestratorError(f"Expected run {run_id} to start within {QUEUE_TIMEOUT_S:.0f} s, was {state.status}. Look at `tick status`.")
+                raise OrchestratorError(
+                    f"Expected run {run_id} to start within {QUEUE_TIMEOUT_S:.0f} s, was {state.status}. Look at `tick status`."
+                )
             if waited > timeout_s:
-                raise OrchestratorError(f"Expected run {run_id} to end within {timeout_s:.0f} s, was {state.status}. It goes on; see the Dagster UI.")
+                raise OrchestratorError(
+                    f"Expected run {run_id} to end within {timeout_s:.0f} s, was {state.status}. It goes on; see the Dagster UI."
+                )
             time.sleep(poll_s)
 
     def failures(self, run_id: str) -> list[str]:
@@ -235,7 +239,9 @@ class Orchestrator:
             nodes = self._ask(_LOCATIONS, {})["repositoriesOrError"].get("nodes", [])
             names = [node["location"]["name"] for node in nodes if any(each["name"] == job for each in node["jobs"])]
             if not names:
-                raise OrchestratorError(f"Expected a code location with the job {job}, was none. Look at the code server's log (`tick status`).")
+                raise OrchestratorError(
+                    f"Expected a code location with the job {job}, was none. Look at the code server's log (`tick status`)."
+                )
             self._location = names[0]
         return self._location
 
@@ -258,9 +264,9 @@ class Orchestrator:
 
 def _to_state(run: Mapping[str, Any]) -> RunState:
     steps = tuple(
-        Step(step["stepKey"], step["status"] or "", (step["endTime"] - step["startTime"]) if step["endTime"] and step["startTime"] else None)
+        Step(
+            step["stepKey"], step["status"] or "", (step["endTime"] - step["startTime"]) if step["endTime"] and step["startTime"] else None
+        )
         for step in run.get("stepStats") or []
     )
     return RunState(run["runId"], run["jobName"], run["status"], steps, {tag["key"]: tag["value"] for tag in run.get("tags") or []})
-
-

@@ -20,9 +20,13 @@ def test_split_dates_keeps_time_order() -> None:
     assert split.search == DATES[:8]
 
 
-def test_split_dates_of_two_is_refused() -> None:
-    with pytest.raises(splits.TooFewDates, match="at least 3 trading dates"):
-        splits.split_dates(DATES[:2])
+def test_split_dates_of_two_leaves_none_for_validation() -> None:
+    assert splits.split_dates(DATES[:2]) == splits.DateSplit(DATES[:1], (), DATES[1:2])
+
+
+def test_split_dates_of_one_is_refused() -> None:
+    with pytest.raises(splits.TooFewDates, match="at least 2 trading dates"):
+        splits.split_dates(DATES[:1])
 
 
 def _labels(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
