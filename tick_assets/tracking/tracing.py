@@ -200,7 +200,7 @@ def _bundle_of(archive: Archive, symbol: str, strategy: str, event: str, signal:
     """Return the bundle of the model that speaks: a signal id is the hash of model, event and view, so it names its model."""
     if issued is not None and not issued["model"]["sha256"]:
         raise TraceError(f"Expected a model behind signal {signal}, was none: {', '.join(issued['reasons'])}.")
-    for version in sorted(bundles.versions(archive.objects, symbol, strategy), key=len, reverse=True):
+    for version in bundles.versions(archive.objects, symbol, strategy):
         bundle = bundles.read_bundle(archive.objects, symbol, strategy, version)
         if issued is not None and issued["model"]["sha256"] == bundle.model_sha256:
             return bundle
