@@ -64,11 +64,11 @@ def _parse_date(text: str) -> date:
 
 
 def recorded_day_loader(settings: Settings) -> TickLoader:
-    """Return a loader of recorded dates: the raw store's current rows, and those that the kernel's cleaning keeps."""
+    """Return a loader of recorded dates: the raw store's current rows in sendable form, and those that the kernel's cleaning keeps."""
     from execution.trader import DayTicks
     from tick_assets.domain.instruments import parse_market
     from tick_assets.domain.kernel import run_kernel
-    from tick_assets.domain.ticks import MALFORMED_TS
+    from tick_assets.domain.replays import as_replayed
     from tick_assets.lakehouse.raw_store import RawStore
     from tick_assets.lakehouse.raw_ticks import read_day
     from tick_assets.lakehouse.silver import to_ticks
@@ -81,8 +81,9 @@ def recorded_day_loader(settings: Settings) -> TickLoader:
         if not len(current):
             raise CommandError(f"Expected recorded ticks of {symbol} on {day}, found none. Run `tick backfill` or `tick import` first.")
         ticks = to_ticks(current)
-        batch = run_kernel(ticks, market.instrument(symbol).price_factor, (day - date(1970, 1, 1)).days)
-        return DayTicks(symbol, ticks.take(ticks.ts_us != MALFORMED_TS), ticks.take(batch.reason == 0))
+        day_number = (day - date(1970, 1, 1)).days
+        batch = run_kernel(ticks, market.instrument(symbol).price_factor, day_number)
+        return DayTicks(symbol, as_replayed(ticks, day_number), ticks.take(batch.reason == 0))
 
     return load
 

@@ -1,0 +1,240 @@
+"""`tick replay`: a recorded date through the service and the simulated terminal, compared with the batch path and the backtest.
+
+What belongs here: choosing the model, feeding the service over HTTP, counting. What must not: what is compared (`domain.replays`), or
+order logic (`execution`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tick_assets.cli.configuration import effective_settings
+from tick_assets.cli.deploy import deployment_errors
+from tick_assets.cli.errors import CommandError
+from tick_assets.cli.models import open_bench, road_errors
+from tick_assets.cli.output import JsonOption, note, print_json, print_table, reporter, say
+from tick_assets.cli.trade import recorded_day_loader
+
+if TYPE_CHECKING:
+    from execution.trader import DayTicks, TradedDay
+    from tick_assets.domain.dataset import TrainingSet
+    from tick_assets.domain.replays import Mismatch, Speaker
+    from tick_assets.settings import Settings
+    from tick_assets.tracking.judgement import Bench
+
+SHOWN = 10
+
+
+def app_commands(app: typer.Typer) -> None:
+    """Register the commands of this module."""
+    app.command("replay")(replay)
+
+
+@dataclass(frozen=True)
+class ReplayCounts:
+    """What was compared and what differs."""
+
+    events: int
+    features_compared: int
+    feature_mismatches: int
+    signals: int
+    signal_mismatches: int
+    trades: int
+    trade_mismatches: int
+
+
+@dataclass(frozen=True)
+class Spokesman:
+    """The model of a replay and how the service is asked to use it."""
+
+    model_id: str
+    query: Mapping[str, str]
+    speaker: Speaker
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What the service answered, signal by signal, and what the terminal made of it."""
+
+    documents: Sequence[Mapping[str, Any]]
+    day: TradedDay
+
+
+def replay(
+    symbol: Annotated[str, typer.Option(help="Symbol.")],
+    day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="UTC date.")],
+    strategy: Annotated[str, typer.Option(help="Strategy of the model.")] = "direction",
+    as_json: JsonOption = False,
+) -> None:
+    """Replay a recorded date through service and simulated terminal; fails when anything differs from the batch path."""
+    settings, report = effective_settings(), reporter(as_json)
+    at = day.date()
+    with road_errors(), deployment_errors():
+        bench = open_bench(settings)
+        recorded = recorded_day_loader(settings)(symbol, at)
+        events = _batch_events(bench, recorded, at, report)
+        chosen = _spokesman(settings, bench, symbol, strategy)
+        report(f"model: {chosen.model_id}" if chosen else "model: none is deployed and none was judged; features alone are compared")
+        replayed = _through_service(settings, recorded, chosen, report)
+    counts, mismatches = compare(events, replayed, chosen, bench)
+    _print(counts, mismatches, as_json)
+    if mismatches:
+        raise CommandError(f"Expected the replay of {symbol} on {at} to equal the batch path, was otherwise in {len(mismatches)} places.")
+
+
+def compare(events: TrainingSet, replayed: Replayed, chosen: Spokesman | None, bench: Bench) -> tuple[ReplayCounts, list[Mismatch]]:
+    """Compare features, and with a model its signals and trades."""
+    from tick_assets.domain import replays
+
+    compared, features = replays.compare_features(events, replayed.documents)
+    if chosen is None:
+        return ReplayCounts(len(events), compared, len(features), 0, 0, 0, 0), features
+    factor = bench.market.instrument(events.symbol).price_factor
+    expected = replays.expected_signals(events, chosen.speaker, factor)
+    signals = replays.compare_signals(expected, replayed.documents)
+    made = replays.expected_trades(events, chosen.speaker, bench.market)
+    trades = replays.compare_trades(made, replayed.day.trades)
+    counts = ReplayCounts(len(events), compared, len(features), len(expected), len(signals), len(made), len(trades))
+    return counts, [*features, *signals, *trades]
+
+
+def _print(counts: ReplayCounts, mismatches: Sequence[Mismatch], as_json: bool) -> None:
+    if as_json:
+        print_json(counts)
+        for row in mismatches[:SHOWN]:
+            note(f"{row.what} {row.key}: batch {row.batch}, replay {row.replay}")
+        return
+    for name, value in asdict(counts).items():
+        say(f"{name:<20} {value}")
+    if mismatches:
+        print_table([asdict(row) for row in mismatches[:SHOWN]])
+
+
+def _batch_events(bench: Bench, recorded: DayTicks, day: date, report: Any) -> TrainingSet:
+    """Return the published rows of the date; where it is not published, what the kernel makes of the raw rows."""
+    from tick_assets.domain.dataset import training_set
+    from tick_assets.lakehouse.published_days import read_published_day
+
+    published = read_published_day(bench.lakehouse, recorded.symbol, day)
+    if published is not None:
+        return training_set(recorded.symbol, [published])
+    report(f"{recorded.symbol} {day} is not published: compared with the kernel over the raw rows")
+    return training_set(recorded.symbol, [_kernel_day(bench, recorded, day)])
+
+
+def _kernel_day(bench: Bench, recorded: DayTicks, day: date) -> Any:
+    import numpy as np
+
+    from tick_assets.domain.kernel import run_kernel
+    from tick_assets.domain.replays import unlabelled_day
+    from tick_assets.domain.ticks import Ticks
+
+    raw = recorded.recorded
+    ticks = Ticks(raw.ts_us, raw.bid_points, raw.ask_points, raw.bid_size, raw.ask_size)
+    factor = bench.market.instrument(recorded.symbol).price_factor
+    batch = run_kernel(ticks, factor, (day - date(1970, 1, 1)).days)
+    valid = batch.reason == 0
+    rows = (np.cumsum(valid) - 1)[batch.event_row].astype(np.int64)
+    return unlabelled_day(day.isoformat(), ticks.take(valid), batch.event_row, rows, batch.features, batch.sigma_points)
+
+
+def _spokesman(settings: Settings, bench: Bench, symbol: str, strategy: str) -> Spokesman | None:
+    """Return the model that the service serves, else the newest judged candidate, else None."""
+    from tick_assets.tracking.candidates import CandidateStore, NoCandidateError
+    from tick_assets.tracking.serving_client import ServingClient
+
+    live = [item for item in ServingClient.from_settings(settings).models() if (item["symbol"], item["mode"]) == (symbol, "live")]
+    deployed = [str(item["version"]) for item in live if item["strategy"] == strategy]
+    if deployed:
+        # Several live models of one symbol would speak, and trade, all at once: then the one is asked for by its version.
+        query = {} if len(live) == 1 else {"candidate": deployed[0], "strategy": strategy}
+        return _opened(settings, bench, symbol, strategy, deployed[0], query)
+    store = CandidateStore(bench.objects, symbol, strategy)
+    try:
+        version = store.latest_version()
+        store.read(version, "gate_verdict")
+    except NoCandidateError:
+        return None
+    _publish(settings, bench, symbol, strategy, version)
+    return _opened(settings, bench, symbol, strategy, version, {"candidate": version, "strategy": strategy})
+
+
+def _publish(settings: Settings, bench: Bench, symbol: str, strategy: str, version: str) -> None:
+    """Put a judged candidate's bundle where the service can open it; no pointer names it."""
+    from tick_assets.lakehouse.raw_store import RawStore
+    from tick_assets.tracking import deployments
+    from tick_assets.tracking.judgement import Case
+
+    case = Case(bench, symbol, strategy, version)
+    manifests = deployments.raw_manifests(case, RawStore(settings.raw_dir), settings.sources_in_order)
+    deployments.publish(case, deployments.deployer_from(settings), manifests, datetime.now(UTC))
+
+
+def _opened(settings: Settings, bench: Bench, symbol: str, strategy: str, version: str, query: Mapping[str, str]) -> Spokesman:
+    from tick_assets.domain.passports import decode_key, verify
+    from tick_assets.domain.replays import Speaker
+    from tick_assets.domain.signals import Strategy
+    from tick_assets.tracking.bundles import read_bundle
+
+    bundle = read_bundle(bench.objects, symbol, strategy, version)
+    payload = verify(bundle.passport, decode_key((settings.home / "keys" / "passport_ed25519.pub").read_text()))
+    speaker = Speaker(bundle.model, Strategy(**payload["strategy"]), payload["feature_ranges"])
+    return Spokesman(payload["model_id"], query, speaker)
+
+
+def _through_service(settings: Settings, recorded: DayTicks, chosen: Spokesman | None, report: Any) -> Replayed:
+    """Trade the date on the simulated terminal with what the service says; its order events stay here, so nothing is kept of them."""
+    import httpx
+
+    from execution.journal import Journal
+    from execution.market import parse_market_file
+    from execution.ports import ServiceUnavailableError
+    from execution.service_client import HttpSignalService, to_wire
+    from execution.signals import Signal, parse_signal
+    from execution.trader import trade_day
+
+    class RecordingService(HttpSignalService):
+        """Keeps the signals as they were answered."""
+
+        def __init__(self, client: httpx.Client, tick_query: Mapping[str, str]) -> None:
+            super().__init__(client, tick_query)
+            self.query = tick_query
+            self.documents: list[dict[str, Any]] = []
+
+        def post_ticks(self, quotes: Sequence[Any]) -> list[Signal]:
+            answer = self._post("/v1/ticks", {"ticks": [to_wire(quote) for quote in quotes]}, self.query)
+            self.documents.extend(answer["signals"])
+            return [parse_signal(values) for values in answer["signals"]]
+
+        def report(self, events: Sequence[Mapping[str, Any]]) -> None:
+            pass
+
+    replay_id = f"replay-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    query = {"mode": "replay", "replay_id": replay_id, **(chosen.query if chosen else {})}
+    key = settings.secrets.api_keys["pipeline"].get_secret_value()
+    market = parse_market_file(settings.market_path.read_text())
+    with httpx.Client(base_url=settings.service_address, headers={"X-API-Key": key}, timeout=60.0) as client:
+        service = RecordingService(client, query)
+        try:
+            traded = trade_day(market, [recorded], service, Journal())
+        except ServiceUnavailableError as error:
+            raise CommandError(f"{error} Run `tick up` first.") from error
+        finally:
+            _end_replay(client, replay_id)
+    report(f"{traded.counts.quotes:,} quotes, {len(service.documents):,} signals, {len(traded.trades):,} trades")
+    return Replayed(service.documents, traded)
+
+
+def _end_replay(client: Any, replay_id: str) -> None:
+    """Let the service forget the replay's kernels; it holds a limited number."""
+    import contextlib
+
+    import httpx
+
+    with contextlib.suppress(httpx.HTTPError):
+        client.delete(f"/v1/replays/{replay_id}")
