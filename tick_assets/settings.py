@@ -48,13 +48,17 @@ class _TomlSource(PydanticBaseSettingsSource):
         return self._values()
 
 
+def _default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tick_assets"
+
+
 class Settings(BaseSettings):
     """Effective configuration. Field `x` is set by the variable `TICK_X` or the TOML key `x`."""
 
     model_config = SettingsConfigDict(env_prefix="TICK_", extra="forbid", frozen=True)
 
     home: Path = PROJECT_ROOT / ".tick"
-    cache: Path = Field(default_factory=lambda: _default_cache())
+    cache: Path = Field(default_factory=_default_cache)
     config: Path | None = None
 
     host: str = "127.0.0.1"
@@ -186,10 +190,6 @@ class Settings(BaseSettings):
     def sources_in_order(self) -> tuple[str, ...]:
         """Sources from the most to the least preferred; the configured source is first."""
         return (self.source, *(name for name in self.source_order if name != self.source))
-
-
-def _default_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tick_assets"
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -53,11 +53,10 @@ def _raw_counts(settings: Settings, symbols: Sequence[str]) -> list[dict[str, An
 
 def _parquet_counts(settings: Settings, symbols: Sequence[str]) -> list[dict[str, Any]]:
     """Count silver's rows by Polars on its Parquet files."""
-    from pyiceberg.expressions import In
-
     from tick_assets.lakehouse.catalog import Lakehouse
+    from tick_assets.lakehouse.row_filters import one_of
 
-    frame = Lakehouse.from_settings(settings).frame("silver.ticks", In("symbol", tuple(symbols)), columns=("symbol",))  # type: ignore[no-untyped-call]
+    frame = Lakehouse.from_settings(settings).frame("silver.ticks", one_of("symbol", symbols), columns=("symbol",))
     return [_row("silver.ticks, again", "Spark", "Polars on Parquet", len(frame), "Lakehouse.frame('silver.ticks')")]
 
 

@@ -42,7 +42,7 @@ class Ticks:
 
     def take(self, rows: npt.NDArray[np.bool_] | Int64Array | slice) -> Ticks:
         """Return the chosen rows, in order."""
-        return Ticks(*(column[rows] for column in self.columns))
+        return Ticks(self.ts_us[rows], self.bid_points[rows], self.ask_points[rows], self.bid_size[rows], self.ask_size[rows])
 
 
 def empty_ticks() -> Ticks:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, In, LessThanOrEqual, Or
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, Or
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import Table
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from tick_assets.lakehouse.row_filters import at_least, at_most, equal_to, one_of
 from tick_assets.lakehouse.tables import NAMESPACES, PROPERTIES, TABLES, TableDefinition, definition_of
 from tick_assets.settings import CATALOG, Settings
 
@@ -38,25 +39,22 @@ def partition_filter(
 ) -> BooleanExpression:
     """Return the filter of symbols and of dates from `first` to `last`, both inclusive."""
     names = (symbols,) if isinstance(symbols, str) else tuple(symbols)
-    expression: BooleanExpression = In("symbol", names) if names else AlwaysTrue()
+    expression = one_of("symbol", names) if names else AlwaysTrue()
     if first is not None:
-        expression = And(expression, GreaterThanOrEqual("date", first.isoformat()))
+        expression = And(expression, at_least("date", first.isoformat()))
     if last is not None:
-        expression = And(expression, LessThanOrEqual("date", last.isoformat()))
+        expression = And(expression, at_most("date", last.isoformat()))
     return expression
 
 
 def whole_partitions(symbols: Sequence[str], dates: Sequence[date]) -> BooleanExpression:
     """Return the filter of every one of these symbols on every one of these dates, and of nothing between them."""
-    return And(
-        In("symbol", tuple(symbols)),
-        In("date", tuple(day.isoformat() for day in dates)),
-    )
+    return And(one_of("symbol", symbols), one_of("date", (day.isoformat() for day in dates)))
 
 
 def day_filter(symbol: str, day: date) -> BooleanExpression:
     """Return the filter of one partition."""
-    return And(EqualTo("symbol", symbol), EqualTo("date", day.isoformat()))
+    return And(equal_to("symbol", symbol), equal_to("date", day.isoformat()))
 
 
 @dataclass(frozen=True)
@@ -241,8 +239,7 @@ class Lakehouse:
 
     def replace_partitions(self, name: str, rows: Any, symbols: Sequence[str], dates: Sequence[date]) -> int:
         """Replace the rows of all these symbols and dates, in one commit; a pair without rows ends up empty."""
-        condition = And(In("symbol", tuple(symbols)), In("date", tuple(day.isoformat() for day in dates)))
-        return self.replace_rows(name, rows, condition)
+        return self.replace_rows(name, rows, whole_partitions(symbols, dates))
 
     def replace_keys(self, name: str, rows: Any, keys: tuple[str, ...]) -> int:
         """Replace the rows that agree with these in all `keys` (an upsert of a small table), in one commit."""
@@ -295,9 +292,9 @@ def _any_of(rows: list[dict[str, Any]], keys: tuple[str, ...]) -> BooleanExpress
         groups.setdefault(tuple(_literal(row[key]) for key in keys[:-1]), []).append(_literal(row[keys[-1]]))
     parts: list[BooleanExpression] = []
     for head, tail in groups.items():
-        part: BooleanExpression = In(keys[-1], tail)
+        part = one_of(keys[-1], tail)
         for key, value in zip(keys[:-1], head, strict=True):
-            part = And(EqualTo(key, value), part)
+            part = And(equal_to(key, value), part)
         parts.append(part)
     return parts[0] if len(parts) == 1 else Or(*parts)
 

@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from pyiceberg.expressions import AlwaysTrue, And, In
+from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io.pyarrow import ArrowScan
 
-from tick_assets.lakehouse.catalog import MAIN, Filter
+from tick_assets.lakehouse.catalog import MAIN, Filter, whole_partitions
 from tick_assets.lakehouse.tables import BY_SYMBOL_AND_DATE, TableDefinition, definition_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def content_hash(lakehouse: Lakehouse, table: str, row_filter: Filter = AlwaysTr
 
 def content_hashes(lakehouse: Lakehouse, table: str, symbols: Sequence[str], dates: Sequence[date], ref: str = MAIN) -> dict[DayKey, str]:
     """Return the content hash of each (symbol, date) on its own, empty partitions included."""
-    condition = And(In("symbol", tuple(symbols)), In("date", tuple(day.isoformat() for day in dates)))
+    condition = whole_partitions(symbols, dates)
     found = {(part.symbol, part.date): part for part in partition_hashes(lakehouse, table, condition, ref)}
     parts = {(symbol, day): found.get((symbol, day.isoformat())) for symbol in symbols for day in dates}
     return {key: combine(table, [part] if part else []) for key, part in parts.items()}

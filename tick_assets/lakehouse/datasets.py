@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import polars as pl
-import yaml
+import yaml  # type: ignore[import-untyped]  # no stubs in its wheel
 
 from tick_assets.domain.dataset import TrainingDay, TrainingSet, clean_rows_of, training_set
 from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SIGMA_INDEX
@@ -215,12 +215,13 @@ def _content(lakehouse: Lakehouse, request: DatasetRequest, refs: Mapping[str, s
     parts = {table: partition_hashes(lakehouse, table, condition, refs[table]) for table in PINNED[:-1]}
     hashes = {table: combine(table, found) for table, found in parts.items()}
     sources = lakehouse.frame("silver.ticks", condition, refs["silver.ticks"], ("source",))["source"].unique().to_list()
+    dates: list[date] = published["date"].to_list()
     return {
         "schema": SCHEMA,
         "symbols": sorted(request.symbols),
         "window": {
-            "from": (request.first or published["date"].min()).isoformat(),
-            "to": (request.last or published["date"].max()).isoformat(),
+            "from": (request.first or min(dates)).isoformat(),
+            "to": (request.last or max(dates)).isoformat(),
         },
         "feature_set": request.feature_set,
         "label_set": request.label_set,

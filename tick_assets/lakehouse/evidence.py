@@ -1,8 +1,8 @@
 """Signals and order events, from the documents that service and execution wrote to rows of `evidence.signals` and `evidence.orders`.
 
-What belongs here: translation, and reading the service's `evidence/{signals,replays,executions}/<date>.jsonl` into the tables. What must not:
-judging. The whole document is kept in `payload_json`, so nothing that a newer service says is lost. Rows are replaced by their ids: a
-repeat changes nothing.
+What belongs here: translation, and reading the service's `evidence/{signals,replays,executions}/<date>.jsonl` into the tables. What must
+not: judging. The whole document is kept in `payload_json`, so nothing that a newer service says is lost. Rows are replaced by their ids:
+a repeat changes nothing.
 """
 
 from __future__ import annotations

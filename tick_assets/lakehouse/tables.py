@@ -61,8 +61,7 @@ class TableDefinition:
     @cached_property
     def column_types(self) -> dict[str, str]:
         """Column names and type words, in order."""
-        pairs = (column.split() for column in self.columns.split(","))
-        return {name: kind for name, kind in pairs}
+        return dict(column.split() for column in self.columns.split(","))
 
     @cached_property
     def schema(self) -> Schema:

@@ -100,8 +100,9 @@ class CandidateStore:
 
     def _read(self, key: str, made_by: str) -> dict[str, Any]:
         if not self.objects.exists(key):
+            pair = f"{self.strategy}|{self.symbol}"
             raise NoCandidateError(
-                f"Expected {key}, found none. Materialize {made_by} for {self.strategy}|{self.symbol} first (`tick train {self.symbol}` runs all)."
+                f"Expected {key}, found none. Materialize {made_by} for {pair} first (`tick train {self.symbol}` runs all)."
             )
         document: dict[str, Any] = json.loads(self.objects.get_bytes(key))
         return document

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import yaml
+import yaml  # type: ignore[import-untyped]  # no stubs in its wheel
 
 if TYPE_CHECKING:
     from tick_assets.settings import Settings
