@@ -30,7 +30,9 @@ def published_counts_are_true(context: dg.AssetCheckExecutionContext, road: Road
     return _no_rows(
         road,
         f"""
-        with listed as (select symbol, date, publication_id, raw_rows, silver_rows, reject_rows from evidence.publications where {condition}),
+        with listed as (
+            select symbol, date, publication_id, raw_rows, silver_rows, reject_rows from evidence.publications where {condition}
+        ),
         raw_rows as (select symbol, date, count_if(is_current) as n from raw.ticks where {condition} group by 1, 2),
         kept as (select symbol, date, publication_id, count(*) as n from silver.ticks where {condition} group by 1, 2, 3),
         refused as (select symbol, date, publication_id, count(*) as n from silver.tick_rejects where {condition} group by 1, 2, 3)
@@ -39,7 +41,8 @@ def published_counts_are_true(context: dg.AssetCheckExecutionContext, road: Road
         from listed
         left join raw_rows on raw_rows.symbol = listed.symbol and raw_rows.date = listed.date
         left join kept on kept.symbol = listed.symbol and kept.date = listed.date and kept.publication_id = listed.publication_id
-        left join refused on refused.symbol = listed.symbol and refused.date = listed.date and refused.publication_id = listed.publication_id
+        left join refused
+            on refused.symbol = listed.symbol and refused.date = listed.date and refused.publication_id = listed.publication_id
         where listed.raw_rows <> coalesce(raw_rows.n, 0) or silver_rows <> coalesce(kept.n, 0)
             or reject_rows <> coalesce(refused.n, 0) or listed.raw_rows <> silver_rows + reject_rows
         """,
@@ -74,7 +77,9 @@ def every_event_is_a_tick(context: dg.AssetCheckExecutionContext, road: Road, sc
         with events as (select symbol, date, seq, ts_event from silver.features where {condition}),
         quotes as (select symbol, date, seq, ts_event from silver.ticks where {condition})
         select events.symbol, events.date, count(*) as orphans from events
-        left join quotes on quotes.symbol = events.symbol and quotes.date = events.date and quotes.seq = events.seq and quotes.ts_event = events.ts_event
+        left join quotes
+            on quotes.symbol = events.symbol and quotes.date = events.date
+            and quotes.seq = events.seq and quotes.ts_event = events.ts_event
         where quotes.seq is null group by 1, 2
         """,
     )

@@ -93,7 +93,10 @@ def compare_trades(case: Case, simulated: Sequence[SimulatedTrade]) -> list[dict
 
 @model_asset("mt5_backtest", ["models/walk_forward"], {"python"})
 def mt5_backtest(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
-    """The test dates once more, through the order path of execution on the simulated MetaTrader 5 terminal; it must agree trade for trade."""
+    """The test dates once more, through the order path of execution on the simulated MetaTrader 5 terminal.
+
+    It must agree trade for trade.
+    """
     rows: dict[str, Mapping[str, Any]] = {}
     differences: list[dict[str, Any]] = []
     market_text = road.settings.market_path.read_text()

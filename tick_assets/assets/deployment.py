@@ -33,7 +33,10 @@ class DeploymentConfig(dg.Config):
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def champion(context: dg.AssetExecutionContext, road: Road, config: DeploymentConfig) -> dg.MaterializeResult:
-    """Bundle and signed passport in S3, the registry's alias, a reload, and the service's own word for the sha-256; refused without a pass."""
+    """Bundle and signed passport in S3, the registry's alias, a reload, and the service's own word for the sha-256.
+
+    Refused without a pass.
+    """
     rows: list[Mapping[str, Any]] = []
     with reporting(context, "deployment/champion") as report:
         for key, (symbol, strategy) in zip(context.partition_keys, models_of(context.partition_keys), strict=True):

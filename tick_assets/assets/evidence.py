@@ -52,15 +52,27 @@ def _ingest(
     return dg.MaterializeResult(metadata=report.metadata())
 
 
-@dg.asset(key=["evidence", "signals"], deps=[dg.AssetDep(["deployment", "champion"], partition_mapping=ALL_DATES)], group_name="evidence", owners=MODEL_OWNERS, kinds={"iceberg"},
-          partitions_def=DAILY, backfill_policy=dg.BackfillPolicy.single_run(), pool="evidence")  # fmt: skip
+def _evidence_asset(name: str, dep: dg.AssetDep) -> Callable[..., Any]:
+    """Return the decorator that both assets share."""
+    return dg.asset(
+        key=["evidence", name],
+        deps=[dep],
+        group_name="evidence",
+        owners=MODEL_OWNERS,
+        kinds={"iceberg"},
+        partitions_def=DAILY,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool="evidence",
+    )
+
+
+@_evidence_asset("signals", dg.AssetDep(["deployment", "champion"], partition_mapping=ALL_DATES))
 def signals(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
     """Every signal that the service issued, by the date of its tick."""
     return _ingest(context, road, "signals", evidence.ingest_signals, "view")
 
 
-@dg.asset(key=["evidence", "orders"], deps=[["evidence", "signals"]], group_name="evidence", owners=MODEL_OWNERS, kinds={"iceberg"},
-          partitions_def=DAILY, backfill_policy=dg.BackfillPolicy.single_run(), pool="evidence")  # fmt: skip
+@_evidence_asset("orders", dg.AssetDep(["evidence", "signals"]))
 def orders(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
     """Every order event that execution reported."""
     return _ingest(context, road, "orders", evidence.ingest_orders, "state")

@@ -5,12 +5,14 @@ What belongs here: the order of calls and what is reported. What must not: stati
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import dagster as dg
 import numpy as np
 
 from tick_assets.assets.reporting import MODEL_OWNERS, Report, bar_plot, line_plot, now, reporting, table
+from tick_assets.domain.training import Trial
 from tick_assets.partitions import MODELS, models_of
 from tick_assets.resources import Road
 from tick_assets.tracking import judgement
@@ -66,6 +68,10 @@ def model_asset(name: str, deps: Sequence[str], kinds: set[str]) -> Callable[...
     )
 
 
+def _log_trial(context: dg.AssetExecutionContext, key: str, trial: Trial) -> None:
+    context.log.info(f"event=trial model={key} number={trial.number} sharpe={trial.sharpe:.4f}")
+
+
 @model_asset("candidate", ["datasets/training_set"], {"xgboost", "mlflow"})
 def candidate(context: dg.AssetExecutionContext, road: Road, mlflow: dg.ResourceParam[Any]) -> dg.MaterializeResult:
     """A searched and fitted booster; every trial is in MLflow and `evidence.trials`, the version in the registry."""
@@ -74,9 +80,7 @@ def candidate(context: dg.AssetExecutionContext, road: Road, mlflow: dg.Resource
     parent = mlflow.active_run().info.run_id
     with reporting(context, "models/candidate") as report:
         for key, case in cases_of(context, road):
-            fitted = judgement.make_candidate(
-                case, lambda trial, key=key: context.log.info(f"event=trial model={key} number={trial.number} sharpe={trial.sharpe:.4f}")
-            )
+            fitted = judgement.make_candidate(case, partial(_log_trial, context, key))
             run_id, version = log_candidate(road.model_registry, parent, case.symbol, case.strategy_name, fitted)
             judgement.keep_candidate(case, fitted, version, run_id, now())
             best = fitted.result.best

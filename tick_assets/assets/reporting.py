@@ -45,9 +45,8 @@ class Report:
 def reporting(context: dg.AssetExecutionContext, name: str) -> Iterator[Report]:
     """Time an asset and log its beginning and end as events."""
     report = Report()
-    context.log.info(
-        f"event=started asset={name} partitions={len(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else 0}"
-    )
+    partitions = len(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else 0
+    context.log.info(f"event=started asset={name} partitions={partitions}")
     yield report
     context.log.info(f"event=finished asset={name} seconds={time.perf_counter() - report.started:.2f}")
 

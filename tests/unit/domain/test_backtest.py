@@ -50,6 +50,19 @@ class _Position:
     close_arrival: int | None = None
 
 
+def _leave(position: _Position, orders: bt.Orders, ts: int, price: int) -> tuple[float, str] | None:
+    """Return price and reason of the exit at this tick, or None: the stop comes before the target, and both before the close order."""
+    i = position.order
+    side, stop, target = int(orders.side[i]), orders.stop_points[i], orders.target_points[i]
+    if side * (price - stop) <= 0:
+        return float(price), "STOP"
+    if side * (price - target) >= 0:
+        return float(target), "TARGET"
+    if position.close_arrival is not None and ts >= position.close_arrival:
+        return float(price - side * orders.exit_slippage_points[i]), "TIME"
+    return None
+
+
 def _slow(ticks: Ticks, orders: bt.Orders, quote_wait_us: int) -> list[tuple[int, int, int, float, float, str]]:
     """At every tick: first the terminal (pending fill, stop and target, close order), then the strategy."""
     at_row = {int(row): i for i, row in enumerate(orders.row) if orders.side[i] != 0}
@@ -70,15 +83,7 @@ def _slow(ticks: Ticks, orders: bt.Orders, quote_wait_us: int) -> list[tuple[int
                     held.close_arrival = ts + int(orders.exit_latency_us[i])
         elif held is not None and held.entry is not None:
             i = held.order
-            side, stop, target = int(orders.side[i]), orders.stop_points[i], orders.target_points[i]
-            price = bid if side > 0 else ask
-            leave = None
-            if side * (price - stop) <= 0:
-                leave = (float(price), "STOP")
-            elif side * (price - target) >= 0:
-                leave = (float(target), "TARGET")
-            elif held.close_arrival is not None and ts >= held.close_arrival:
-                leave = (float(price - side * orders.exit_slippage_points[i]), "TIME")
+            leave = _leave(held, orders, ts, bid if orders.side[i] > 0 else ask)
             if leave is not None:
                 trades.append((i, held.entry[0], j, held.entry[1], *leave))
                 held = None

@@ -30,7 +30,7 @@ def test_canonical_json_key_order_changes_nothing() -> None:
 
 
 def test_canonical_json_not_a_number_is_refused() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not JSON compliant"):
         passports.canonical_json({"sharpe": float("nan")})
     assert passports.finite({"sharpe": [float("nan"), 1.0]}) == {"sharpe": [None, 1.0]}
 
