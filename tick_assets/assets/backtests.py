@@ -139,15 +139,7 @@ def _write_report(road: Road, case: Case, decision: Decision, validation: Any, w
             lots=case.strategy.max_position,
             is_synthetic=case.dataset.is_synthetic,
             issued_at=now(),
-            identities={
-                "verdict": decision.verdict_id,
-                "model sha-256": case.record["model_sha256"],
-                "dataset": case.dataset.id,
-                "code": case.record["code_commit"],
-                "MLflow run": case.record["mlflow_run_id"],
-                "policy sha-256": decision.verdict.policy_sha256,
-                "trial ledger sha-256": validation.ledger_sha256,
-            },
+            identities=_identities(case, decision, validation),
             gate_reasons={gate.name: gate.reason for gate in road.policy.gates},
         )
     )
@@ -155,6 +147,18 @@ def _write_report(road: Road, case: Case, decision: Decision, validation: Any, w
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page)
     return path
+
+
+def _identities(case: Case, decision: Decision, validation: Any) -> dict[str, str]:
+    return {
+        "verdict": decision.verdict_id,
+        "model sha-256": case.record["model_sha256"],
+        "dataset": case.dataset.id,
+        "code": case.record["code_commit"],
+        "MLflow run": case.record["mlflow_run_id"],
+        "policy sha-256": decision.verdict.policy_sha256,
+        "trial ledger sha-256": validation.ledger_sha256,
+    }
 
 
 @model_asset("gate_verdict", ["models/mt5_backtest"], {"python", "iceberg"})

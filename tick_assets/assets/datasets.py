@@ -13,6 +13,7 @@ from tick_assets.lakehouse import datasets
 from tick_assets.partitions import ALL_DATES, MODELS, models_of
 from tick_assets.resources import DBT_PROJECT, Road
 from tick_assets.tracking.candidates import CandidateStore
+from tick_assets.tracking.dataset_versions import DatasetVersions
 
 PINNED = ("silver/ticks", "silver/features", "silver/labels")
 
@@ -33,22 +34,7 @@ def training_set(context: dg.AssetExecutionContext, road: Road) -> dg.Materializ
     with reporting(context, "datasets/training_set") as report:
         folder, versions = datasets.DatasetFolder(road.settings.datasets_dir), road.dataset_versions()
         for key, (symbol, strategy) in zip(context.partition_keys, models_of(context.partition_keys), strict=True):
-            first, last = datasets.window_of(road.lakehouse, symbol, road.settings.train_from, road.settings.train_to)
-            request = datasets.DatasetRequest((symbol,), first, last, datasets.view_sql_sha256(DBT_PROJECT.project_dir))
-            dataset = datasets.create(road.lakehouse, road.object_store, request)
-            datasets.export(road.lakehouse, dataset, folder)
-            md5 = versions.add(dataset.id)
-            CandidateStore(road.object_store, symbol, strategy).write_dataset(dataset.id)
-            examples = datasets.read_examples(road.lakehouse, dataset)
-            rows[key] = {
-                "symbol": symbol,
-                "dataset_id": dataset.id,
-                "dvc_md5": md5,
-                "from": first.isoformat(),
-                "to": last.isoformat(),
-                "events": len(examples),
-                "labels": int(examples["label"].is_not_null().sum()),
-            }
+            rows[key] = _pin(road, folder, versions, symbol, strategy)
             context.add_asset_metadata(dict(rows[key]), partition_key=key)
     report.values |= {
         "dagster/row_count": sum(row["events"] for row in rows.values()),
@@ -58,3 +44,23 @@ def training_set(context: dg.AssetExecutionContext, road: Road) -> dg.Materializ
         ),
     }
     return dg.MaterializeResult(metadata=report.metadata())
+
+
+def _pin(road: Road, folder: datasets.DatasetFolder, versions: DatasetVersions, symbol: str, strategy: str) -> dict[str, Any]:
+    """Make, export and version the training set of one model, hand it to the candidate stage, and return its figures."""
+    first, last = datasets.window_of(road.lakehouse, symbol, road.settings.train_from, road.settings.train_to)
+    request = datasets.DatasetRequest((symbol,), first, last, datasets.view_sql_sha256(DBT_PROJECT.project_dir))
+    dataset = datasets.create(road.lakehouse, road.object_store, request)
+    datasets.export(road.lakehouse, dataset, folder)
+    md5 = versions.add(dataset.id)
+    CandidateStore(road.object_store, symbol, strategy).write_dataset(dataset.id)
+    examples = datasets.read_examples(road.lakehouse, dataset)
+    return {
+        "symbol": symbol,
+        "dataset_id": dataset.id,
+        "dvc_md5": md5,
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+        "events": len(examples),
+        "labels": int(examples["label"].is_not_null().sum()),
+    }

@@ -60,19 +60,25 @@ def ticks_csv(context: dg.AssetExecutionContext, road: Road, scope: Scope) -> dg
         "hours_by_state": table(_states(ledger)),
         "rows_per_hour": bar_plot("rows by UTC hour", [f"{h:02d}" for h in range(24)], _rows_by_hour(ledger, symbols)),
     }
-    missing = hour_ledger.missing_symbols(ledger, road.market, symbols, dates)
-    answered = dg.AssetCheckResult(
-        check_name="every_hour_was_answered",
-        passed=not ingested.failures,
-        metadata={"failures": table([{"hour": failure} for failure in ingested.failures])},
-    )
-    present = dg.AssetCheckResult(
+    checks = [_check_presence(hour_ledger.missing_symbols(ledger, road.market, symbols, dates)), _check_answers(ingested.failures)]
+    return dg.MaterializeResult(metadata=report.metadata(), check_results=checks)
+
+
+def _check_presence(missing: Sequence[tuple[str, date]]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
         check_name="configured_symbols_are_present",
         passed=not missing,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"missing": table([{"symbol": symbol, "date": day} for symbol, day in missing])},
     )
-    return dg.MaterializeResult(metadata=report.metadata(), check_results=[present, answered])
+
+
+def _check_answers(failures: Sequence[str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name="every_hour_was_answered",
+        passed=not failures,
+        metadata={"failures": table([{"hour": failure} for failure in failures])},
+    )
 
 
 @dg.asset(

@@ -4,11 +4,12 @@ What belongs here: the order of stage, audit and publish, and what is reported. 
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from tick_assets.assets.reporting import OWNERS, bar_plot, day_range, now, reporting, table
+from tick_assets.assets.reporting import OWNERS, Row, bar_plot, day_range, now, reporting, table
 from tick_assets.domain.signals import Strategy
 from tick_assets.lakehouse import publications, silver
 from tick_assets.lakehouse.publishing import audit_outside, publish
@@ -56,11 +57,7 @@ def clean_ticks(context: dg.AssetExecutionContext, road: Road, scope: Scope, spa
         snapshots = {staged.table: publish(spark.session, staged) for staged in (rejects, ticks)}
         sources = publications.sources_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
         publications.record(road.lakehouse, partitions, counts, hashes, sources, now())
-    for day in dates:
-        rows = sum(found.silver_rows for found in counts if found.date == day)
-        context.add_asset_metadata(
-            {"dagster/partition_row_count": rows}, asset_key=dg.AssetKey(["silver", "ticks"]), partition_key=day.isoformat()
-        )
+    _attach_rows_to_dates(context, counts, dates)
     shared: dict[str, Any] = {
         "time_range": day_range(dates),
         "days": table([vars(found) | {"content_hash": hashes[found.symbol, found.date][:12]} for found in counts]),
@@ -79,7 +76,15 @@ def clean_ticks(context: dg.AssetExecutionContext, road: Road, scope: Scope, spa
     )
 
 
-def _by_symbol(counts: Sequence[silver.DayCounts], symbols: Sequence[str], dates: Sequence[Any]) -> dict[str, list[float]]:
+def _attach_rows_to_dates(context: dg.AssetExecutionContext, counts: Sequence[silver.DayCounts], dates: Sequence[date]) -> None:
+    for day in dates:
+        rows = sum(found.silver_rows for found in counts if found.date == day)
+        context.add_asset_metadata(
+            {"dagster/partition_row_count": rows}, asset_key=dg.AssetKey(["silver", "ticks"]), partition_key=day.isoformat()
+        )
+
+
+def _by_symbol(counts: Sequence[silver.DayCounts], symbols: Sequence[str], dates: Sequence[date]) -> dict[str, list[float]]:
     found = {(day.symbol, day.date): float(day.silver_rows) for day in counts}
     return {symbol: [found[symbol, day] for day in dates] for symbol in symbols}
 
@@ -111,18 +116,17 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
         counts = silver.count_days(road.lakehouse, [each.table for each in staged], partitions)
     for name in ("features", "labels"):
         rows = [row for row in counts if row["table"] == f"silver.{name}"]
-        labels = [f"{row['symbol']} {row['date']}" for row in rows]
-        yield dg.MaterializeResult(
-            asset_key=["silver", name],
-            metadata=report.metadata()
-            | {
-                "dagster/row_count": sum(row["rows"] for row in rows),
-                "time_range": day_range(dates),
-                "days": table(rows),
-                "snapshots": str(snapshots),
-                "rows_per_day": bar_plot(f"{name} by symbol and date", labels, {name: [float(row["rows"]) for row in rows]}),
-            },
-        )
+        shown = _day_rows(rows, dates) | {"snapshots": str(snapshots), "rows_per_day": _day_plot(name, rows)}
+        yield dg.MaterializeResult(asset_key=["silver", name], metadata=report.metadata() | shown)
+
+
+def _day_rows(rows: Sequence[Row], dates: Sequence[date]) -> dict[str, Any]:
+    return {"dagster/row_count": sum(row["rows"] for row in rows), "time_range": day_range(dates), "days": table(rows)}
+
+
+def _day_plot(name: str, rows: Sequence[Row]) -> dg.MetadataValue:
+    labels = [f"{row['symbol']} {row['date']}" for row in rows]
+    return bar_plot(f"{name} by symbol and date", labels, {name: [float(row["rows"]) for row in rows]})
 
 
 @dg.multi_asset(
@@ -147,19 +151,6 @@ def bars(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: Spa
             audit_outside(spark.session, road.lakehouse, staged)
             snapshot = publish(spark.session, staged)
             counts = silver.count_days(road.lakehouse, [staged.table], partitions)
-        yield dg.MaterializeResult(
-            asset_key=["silver", name],
-            metadata=report.metadata()
-            | {
-                "dagster/row_count": sum(row["rows"] for row in counts),
-                "time_range": day_range(dates),
-                "days": table(counts),
-                "snapshot_id": str(snapshot),
-                "bars_per_day": bar_plot(
-                    f"{name} by symbol and date",
-                    [f"{row['symbol']} {row['date']}" for row in counts],
-                    {name: [float(row["rows"]) for row in counts]},
-                ),
-            },
-        )
+        shown = _day_rows(counts, dates) | {"snapshot_id": str(snapshot), "bars_per_day": _day_plot(name, counts)}
+        yield dg.MaterializeResult(asset_key=["silver", name], metadata=report.metadata() | shown)
     minutes.unpersist()

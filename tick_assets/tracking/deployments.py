@@ -106,16 +106,23 @@ def _passport(
     key = f"{bundles.prefix(case.symbol, case.strategy_name, case.version)}/passport.json"
     if deployer.objects.exists(key):
         return bundles.read_bundle(deployer.objects, case.symbol, case.strategy_name, case.version).passport
+    return passports.sign(_payload(case, deployer, verdict, raw_manifests, issued_at), deployer.private_key)
+
+
+def _payload(
+    case: Case, deployer: Deployer, verdict: dict[str, Any], raw_manifests: list[dict[str, str]], issued_at: datetime
+) -> dict[str, Any]:
+    """Return what a passport states: the candidate's record, the verdict, the raw files, and the chain over all of them."""
     record = case.record
     stated = {"id": verdict["verdict_id"], "passed": verdict["passed"], "answer": verdict["first_line"], "gates": verdict["gates"]}
-    payload = {
+    recorded = {
         name: record[name]
         for name in (
             "symbol", "strategy", "version", "model_id", "model_sha256", "feature_set", "features", "feature_ranges", "sampling_clock",
             "price_factor", "digits", "is_synthetic", "dataset_id", "code_commit", "mlflow_run_id",
         )
     }  # fmt: skip
-    payload |= {
+    return recorded | {
         "dvc_md5": deployer.versions.md5(record["dataset_id"]),
         "verdict": stated,
         "raw_manifests": raw_manifests,
@@ -129,7 +136,6 @@ def _passport(
             model_sha256=record["model_sha256"],
         ),
     }
-    return passports.sign(payload, deployer.private_key)
 
 
 def confirm(service: ServingClient, symbol: str, strategy: str, sha256: str, role: str) -> str:

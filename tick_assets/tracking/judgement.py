@@ -248,36 +248,21 @@ def find_leaks(case: Case, recorded_at: datetime) -> int:
     places = sorted({0, len(case.events.dates) - 1})[:LEAK_DATES]
     factor = case.bench.market.instrument(case.symbol).price_factor
     findings = [finding for place in places for finding in leakage.find_leaks(run_kernel, case.events.ticks[place], factor)]
-    rows = [
-        {
-            "symbol": case.symbol,
-            "strategy": case.strategy_name,
-            "version": case.version,
-            "check": finding.check,
-            "feature": finding.feature,
-            "figure": finding.delta,
-            "threshold": 0.0,
-            "passed": False,
-            "detail": f"{finding.ts_event_us}: {finding.suggested_fix}",
-            "recorded_at": recorded_at,
-        }
-        for finding in findings
-    ] or [
-        {
-            "symbol": case.symbol,
-            "strategy": case.strategy_name,
-            "version": case.version,
-            "check": "prefix_invariance, future_poison",
-            "feature": "all",
-            "figure": 0.0,
-            "threshold": 0.0,
-            "passed": True,
-            "detail": f"{len(places)} dates",
-            "recorded_at": recorded_at,
-        }
-    ]
+    stated = [_leak_statement(finding) for finding in findings] or [_no_leak_statement(len(places))]
+    shared = {"symbol": case.symbol, "strategy": case.strategy_name, "version": case.version, "threshold": 0.0, "recorded_at": recorded_at}
+    rows = [shared | statement for statement in stated]
     case.bench.lakehouse.replace_keys("evidence.leak_findings", rows, ("symbol", "strategy", "version"))
     return len(findings)
+
+
+def _leak_statement(finding: leakage.LeakFinding) -> dict[str, Any]:
+    detail = f"{finding.ts_event_us}: {finding.suggested_fix}"
+    return {"check": finding.check, "feature": finding.feature, "figure": finding.delta, "passed": False, "detail": detail}
+
+
+def _no_leak_statement(n_dates: int) -> dict[str, Any]:
+    """Return the statement that stands for all checks where none found anything."""
+    return {"check": "prefix_invariance, future_poison", "feature": "all", "figure": 0.0, "passed": True, "detail": f"{n_dates} dates"}
 
 
 def test_openings(case: Case) -> int:
@@ -325,7 +310,17 @@ def keep_decision(
     case: Case, decision: Decision, validation: evaluation.ValidationFigures, report_url: str, decided_at: datetime
 ) -> dict[str, Any]:
     """Keep the verdict as a row and for deployment, and return it."""
-    row = {
+    row = _verdict_row(case, decision, validation, report_url, decided_at)
+    gate_rows = decision.verdict.to_dict()["gates"]
+    case.bench.lakehouse.replace_keys("evidence.verdicts", [row], ("model_id",))
+    case.store.write(case.version, "gate_verdict", row | {"decided_at": decided_at.isoformat(), "gates": gate_rows})
+    return row
+
+
+def _verdict_row(
+    case: Case, decision: Decision, validation: evaluation.ValidationFigures, report_url: str, decided_at: datetime
+) -> dict[str, Any]:
+    return {
         "model_id": case.model_id,
         "symbol": case.symbol,
         "strategy": case.strategy_name,
@@ -346,8 +341,3 @@ def keep_decision(
         "decided_at": decided_at,
         "report_url": report_url,
     }
-    case.bench.lakehouse.replace_keys("evidence.verdicts", [row], ("model_id",))
-    case.store.write(
-        case.version, "gate_verdict", row | {"decided_at": decided_at.isoformat(), "gates": decision.verdict.to_dict()["gates"]}
-    )
-    return row

@@ -332,16 +332,7 @@ def trace(archive: Archive, ticket: str) -> dict[str, Any]:
         "tick": {
             name: tick[name] for name in ("symbol", "date", "seq", *_TICK_VALUES, "price_factor", "source", "source_file", "source_row")
         },
-        "raw": {
-            "file": str(place.path),
-            "physical_line": place.physical_line,
-            "line": place.line,
-            "sha256": place.manifest_sha256,
-            "hour": place.hour.hour,
-            "url": place.hour.url,
-            "response_sha256": place.hour.response_sha256,
-            "delivered": str(place.delivered),
-        },
+        "raw": _raw_summary(place),
         "checks": [asdict(check) for check in checks],
     }
 
@@ -379,3 +370,16 @@ def _passport_summary(origin: Origin) -> dict[str, Any]:
     names = ("model_id", "model_sha256", "dataset_id", "code_commit", "mlflow_run_id", "is_synthetic", "issued_at")
     verdict = {name: payload["verdict"][name] for name in ("id", "passed", "answer")}
     return {"passport_id": origin.bundle.passport["passport_id"], **{name: payload[name] for name in names}, "verdict": verdict}
+
+
+def _raw_summary(place: RawPlace) -> dict[str, Any]:
+    return {
+        "file": str(place.path),
+        "physical_line": place.physical_line,
+        "line": place.line,
+        "sha256": place.manifest_sha256,
+        "hour": place.hour.hour,
+        "url": place.hour.url,
+        "response_sha256": place.hour.response_sha256,
+        "delivered": str(place.delivered),
+    }
