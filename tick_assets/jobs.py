@@ -8,15 +8,12 @@ from __future__ import annotations
 import dagster as dg
 from dagster_mlflow import end_mlflow_on_run_finished
 
-from tick_assets.partitions import DAILY, MODELS
-
 IN_PROCESS = dg.in_process_executor
 """One process a run: assets share one Spark session, and three empty steps take 2 s instead of 24 (measured)."""
 
 ingest_ticks_job = dg.define_asset_job(
     "ingest_ticks_job",
     selection=dg.AssetSelection.groups("raw", "silver", "gold"),
-    partitions_def=DAILY,
     executor_def=IN_PROCESS,
     description="From the vendor's hours to gold views, for a range of dates in one run.",
 )
@@ -24,7 +21,6 @@ ingest_ticks_job = dg.define_asset_job(
 train_models_job = dg.define_asset_job(
     "train_models_job",
     selection=dg.AssetSelection.groups("datasets", "models"),
-    partitions_def=MODELS,
     executor_def=IN_PROCESS,
     hooks={end_mlflow_on_run_finished},
     description="From a pinned training set to a verdict, for one or several models in one run.",
@@ -33,7 +29,6 @@ train_models_job = dg.define_asset_job(
 deploy_champion_job = dg.define_asset_job(
     "deploy_champion_job",
     selection=dg.AssetSelection.groups("deployment"),
-    partitions_def=MODELS,
     executor_def=IN_PROCESS,
     description="Deploy the model whose verdict is a pass.",
 )
@@ -41,7 +36,6 @@ deploy_champion_job = dg.define_asset_job(
 ingest_evidence_job = dg.define_asset_job(
     "ingest_evidence_job",
     selection=dg.AssetSelection.groups("evidence"),
-    partitions_def=DAILY,
     executor_def=IN_PROCESS,
     description="Signals and order events of the service as tables.",
 )

@@ -311,12 +311,14 @@ def _trade(settings: Settings, symbols: Sequence[str], day: date, clock: Clock) 
 
 
 def _trace(settings: Settings, ticket: int, clock: Clock) -> dict[str, Any]:
-    from tick_assets.cli.deploy import trace_lines, trace_ticket
+    from tick_assets.cli.deploy import open_archive, print_trace
+    from tick_assets.tracking import tracing
 
-    document = trace_ticket(settings, ticket)
-    for line in trace_lines(document):
-        clock.say(f"   {line}")
-    return document
+    document = tracing.trace(open_archive(settings), str(ticket))
+    print_trace(document, lambda line: clock.say(f"   {line}"))
+    if not document["holds"]:
+        raise CommandError(f"Expected an unbroken road of ticket {ticket}, was broken; see the checks above.")
+    return dict(document)
 
 
 # After the road.

@@ -5,7 +5,7 @@ What belongs here: options, opening the adapters, printing. What must not: steps
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -86,13 +86,14 @@ def trace(
     if as_json:
         print_json(document)
     else:
-        _print_trace(document)
+        print_trace(document)
     if not document["holds"]:
         broken = [check["name"] for check in document["checks"] if not check["holds"]]
         raise CommandError(f"Expected an unbroken road of ticket {ticket}, was broken at: {'; '.join(broken)}. Run `tick raw verify`.")
 
 
-def _print_trace(document: Mapping[str, Any]) -> None:
+def print_trace(document: Mapping[str, Any], say: Callable[[str], None] = say) -> None:
+    """Print the road of a ticket, from the order back to the delivery, and what was checked."""
     order, signal, passport = document["order"], document["signal"], document["passport"]
     tick, raw = document["tick"], document["raw"]
     states = ", ".join(f"{event['intent']} {event['state']}" for event in order["events"])
@@ -109,7 +110,8 @@ def _print_trace(document: Mapping[str, Any]) -> None:
     say(f"raw file  {raw['file']}, line {raw['physical_line']}:\n          {raw['line']}")
     say(f"          sha-256 {raw['sha256']}")
     say(f"delivered {raw['url'] or '(a local file)'}\n          sha-256 {raw['response_sha256']}")
-    print_table([{"check": check["name"], "holds": "yes" if check["holds"] else "NO"} for check in document["checks"]])
+    for check in document["checks"]:
+        say(f"check     {'holds ' if check['holds'] else 'BROKEN'} {check['name']}")
 
 
 def why(

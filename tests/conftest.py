@@ -1,0 +1,61 @@
+"""What all tests share: one embedded stack for those that are marked `stack`.
+
+What belongs here: fixtures of the whole session. What must not: data of one test.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tick_assets.settings import Settings, load_settings
+
+PORTS = ("postgres", "s3", "trino", "mlflow", "dagster_code", "dagster", "service")
+SERVERS = ("postgres", "s3", "trino", "mlflow", "service")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nothing listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+@pytest.fixture(scope="session")
+def twin_port() -> int:
+    """The port at which a test's vendor twin listens."""
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="session")
+def stack_settings(tmp_path_factory: pytest.TempPathFactory, twin_port: int) -> Iterator[Settings]:
+    """A stack of its own in a folder with a space: real servers on free ports, ended with the session, whose environment this process has."""
+    from tick_assets.cli.configuration import enter_environment
+    from tick_assets.stack.supervisor import Supervisor
+
+    home: Path = tmp_path_factory.mktemp("state folder") / ".tick"
+    before = dict(os.environ)
+    os.environ["TICK_HOME"] = str(home)
+    for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True):
+        os.environ[f"TICK_{name.upper()}_PORT"] = str(port)
+    os.environ["TICK_SOURCE"] = "synthetic-twin"
+    os.environ["TICK_SYMBOLS"] = "SYNEDGE,SYNNULL"
+    os.environ["TICK_VENDOR_URL"] = os.environ["TICK_VENDOR_JSON_URL"] = f"http://127.0.0.1:{twin_port}"
+    supervisor = Supervisor(load_settings())
+    try:
+        supervisor.up(print, SERVERS)
+        enter_environment(load_settings())
+        yield load_settings()
+    finally:
+        supervisor.down(print)
+        os.environ.clear()
+        os.environ.update(before)
