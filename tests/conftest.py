@@ -38,7 +38,7 @@ def twin_port() -> int:
 
 @pytest.fixture(scope="session")
 def stack_settings(tmp_path_factory: pytest.TempPathFactory, twin_port: int) -> Iterator[Settings]:
-    """A stack of its own in a folder with a space: real servers on free ports, ended with the session, whose environment this process has."""
+    """A stack of its own in a folder with a space: real servers on free ports, ended with the session; this process has its environment."""
     from tick_assets.cli.configuration import enter_environment
     from tick_assets.stack.supervisor import Supervisor
 

@@ -123,9 +123,8 @@ def test_gold_bars_equal_bars_that_polars_makes_of_silver(road: Road) -> None:
     ours = ticks.group_by(pl.col("ts_event").dt.truncate("1m").alias("start"), maintain_order=True).agg(
         mid.first().alias("open"), mid.max().alias("high"), mid.min().alias("low"), mid.last().alias("close"), pl.len().alias("tick_count")
     )
-    theirs = road.query.rows(
-        f"select open, high, low, close, tick_count from gold.bars_1m where symbol = '{EDGE}' and date = date '{DATES[0]}' order by ts_event"
-    )
+    first_date = f"symbol = '{EDGE}' and date = date '{DATES[0]}'"
+    theirs = road.query.rows(f"select open, high, low, close, tick_count from gold.bars_1m where {first_date} order by ts_event")
     assert [tuple(row) for row in theirs] == ours.select("open", "high", "low", "close", "tick_count").rows()
 
 
@@ -145,7 +144,7 @@ def test_one_symbol_leaves_the_other_untouched(road: Road) -> None:
 
 
 def test_no_branch_is_left(road: Road) -> None:
-    assert {table: road.lakehouse.branches(table) for table in SILVER} == dict.fromkeys(SILVER, ["main"])
+    assert {table: road.lakehouse.branches(table) for table in SILVER} == {table: ["main"] for table in SILVER}
 
 
 def test_features_of_the_lake_equal_the_kernel_over_raw_rows(road: Road) -> None:
@@ -171,10 +170,11 @@ def test_null_market_is_rejected_by_name(verdicts: dict[str, dict[str, Any]]) ->
 
 
 def test_edge_market_agrees_with_the_terminal_and_leaks_nothing(road: Road, verdicts: dict[str, dict[str, Any]]) -> None:
-    gates = {row["name"]: row for row in road.query.dicts(
-        "select name, result, figure from gold.verdicts cross join unnest(cast(json_parse(gates_json) as array(row(name varchar, result varchar, "
-        f"figure double)))) as t(name, result, figure) where symbol = '{EDGE}'"
-    )}  # fmt: skip
+    gate_rows = "unnest(cast(json_parse(gates_json) as array(row(name varchar, result varchar, figure double))))"
+    found = road.query.dicts(
+        f"select name, result, figure from gold.verdicts cross join {gate_rows} as t(name, result, figure) where symbol = '{EDGE}'"
+    )
+    gates = {row["name"]: row for row in found}
     passed = ("completeness", "leak_firewall", "label_overlaps", "terminal_agreement", "dsr", "test_psr", "break_even_spread")
     assert {name: gates[name]["result"] for name in passed} == dict.fromkeys(passed, "pass")
 
@@ -239,7 +239,11 @@ def test_service_computes_the_features_of_the_lake_bit_for_bit(road: Road) -> No
     signals = []
     for start in range(0, len(ticks), 500):
         response = httpx.post(
-            f"{road.settings.service_address}/v1/ticks", params=query, headers={"X-API-Key": pipeline}, json=ticks[start : start + 500], timeout=60
+            f"{road.settings.service_address}/v1/ticks",
+            params=query,
+            headers={"X-API-Key": pipeline},
+            json=ticks[start : start + 500],
+            timeout=60,
         )
         assert response.status_code == 200, response.text
         signals += [signal for signal in response.json()["signals"] if signal["action"] != "CLOSE" and signal["features_sha256"]]

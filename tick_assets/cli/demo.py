@@ -269,9 +269,8 @@ def _await_deployment(settings: Settings, dagster: Any, verdict: dict[str, Any],
                 clock.say(f"   {verdict['model_id']} is live: the service reports sha-256 {live[:16]}…")
                 return {"model_id": verdict["model_id"], "model_sha256": live}
         if time.monotonic() > deadline:
-            raise CommandError(
-                f"Expected the sensor to deploy {verdict['model_id']} within {DEPLOY_TIMEOUT_S:.0f} s, was no run. Look at Dagster's daemon."
-            )
+            wanted_run = f"the sensor to deploy {verdict['model_id']} within {DEPLOY_TIMEOUT_S:.0f} s"
+            raise CommandError(f"Expected {wanted_run}, was no run. Look at Dagster's daemon.")
         time.sleep(1.0)
 
 
