@@ -97,7 +97,8 @@ def print_trace(document: Mapping[str, Any], say: Callable[[str], None] = say) -
     order, signal, passport = document["order"], document["signal"], document["passport"]
     tick, raw = document["tick"], document["raw"]
     states = ", ".join(f"{event['intent']} {event['state']}" for event in order["events"])
-    say(f"order     {order['side']} {order['filled_quantity']} {order['symbol']} at {order['price']}, account {order['account']}: {states}")
+    what = f"{order['side']} {order['filled_quantity']} {order['symbol']} at {order['price']}" if order["side"] else "none sent"
+    say(f"order     {what}, account {order['account']}: {states}")
     if order["exit_price"] is not None:
         say(f"          closed at {order['exit_price']} by {order['exit_reason']}, net {order['net_pnl_account']:.2f}")
     if order["same_ticket_signals"]:

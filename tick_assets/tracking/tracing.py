@@ -110,7 +110,10 @@ def find_orders(archive: Archive, ticket: str) -> OrderTrail:
     for document in found:
         newest[document["signal_id"]] = max(newest.get(document["signal_id"], ""), _arrival(document))
     if not newest:
-        raise TraceError(f"Expected the ticket of an order (position or order id), was {ticket!r}. See `tick sql` on gold.orders.")
+        raise TraceError(
+            f"Expected a ticket (position or order id) or {LEAST_ID_DIGITS} digits of a signal id, was {ticket!r}. "
+            "See gold.orders with `tick sql`."
+        )
     chosen, *others = sorted(newest, key=lambda name: newest[name], reverse=True)
     return OrderTrail(chosen, orders_of(archive, chosen), tuple(others))
 
@@ -182,7 +185,9 @@ def find_origin(archive: Archive, signal: str, issued: Document | None, orders: 
     stamp = evidence.parse_time(_first(stated, "ts_event"))
     if not (symbol and strategy and event):
         raise TraceError(f"Expected symbol, strategy and event of signal {signal}, was an order event without them.")
-    bundle = _bundle_of(archive, symbol, strategy, event, signal, issued)
+    if issued is not None and not _model_of(stated):
+        raise TraceError(f"Expected a model behind signal {signal}, was none: {', '.join(issued['reasons'])}.")
+    bundle = _bundle_of(archive, symbol, strategy, event, signal, stated)
     payload = passports.verify(bundle.passport, archive.public_key)
     row = _features_row(archive.lakehouse, symbol, stamp.date(), event, payload["feature_set"])
     features = np.array([row[name] for name in payload["features"]], np.float64)
@@ -196,19 +201,30 @@ def _first(documents: Iterable[Document], member: str) -> str:
     return next((str(document[member]) for document in documents if document.get(member)), "")
 
 
-def _bundle_of(archive: Archive, symbol: str, strategy: str, event: str, signal: str, issued: Document | None) -> bundles.Bundle:
-    """Return the bundle of the model that speaks: a signal id is the hash of model, event and view, so it names its model."""
-    if issued is not None and not issued["model"]["sha256"]:
-        raise TraceError(f"Expected a model behind signal {signal}, was none: {', '.join(issued['reasons'])}.")
-    for version in bundles.versions(archive.objects, symbol, strategy):
-        bundle = bundles.read_bundle(archive.objects, symbol, strategy, version)
-        if issued is not None and issued["model"]["sha256"] == bundle.model_sha256:
-            return bundle
-        if signal in {signal_id(bundle.model_sha256, symbol, strategy, event, view) for view in VIEW_NAMES.values()}:
-            return bundle
-    raise TraceError(
-        f"Expected the bundle of the model behind signal {signal} under models/{symbol}/{strategy}/, was none. Deploy it again."
-    )
+def _bundle_of(archive: Archive, symbol: str, strategy: str, event: str, signal: str, stated: Sequence[Document]) -> bundles.Bundle:
+    """Return the bundle of the model that spoke: a signal id is the hash of model, event and view, so it names its model.
+
+    Two versions can hold the same model; then the passport that was stated decides.
+    """
+    found = [
+        bundle
+        for version in bundles.versions(archive.objects, symbol, strategy)
+        if (bundle := bundles.read_bundle(archive.objects, symbol, strategy, version)).model_sha256 == _model_of(stated)
+        or signal in {signal_id(bundle.model_sha256, symbol, strategy, event, view) for view in VIEW_NAMES.values()}
+    ]
+    if not found:
+        raise TraceError(f"Expected the bundle of the model behind signal {signal} under models/{symbol}/{strategy}/, was none.")
+    passport = _first(stated, "passport_id") or _first([_mapping(document, "model") for document in stated], "passport_id")
+    return next((bundle for bundle in found if bundle.passport["passport_id"] == passport), found[-1])
+
+
+def _model_of(stated: Sequence[Document]) -> str:
+    return _first(stated, "model_sha256") or _first([_mapping(document, "model") for document in stated], "sha256")
+
+
+def _mapping(document: Document, member: str) -> Document:
+    value = document.get(member)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _features_row(lakehouse: Lakehouse, symbol: str, day: date, event: str, feature_set: str) -> Mapping[str, Any]:
