@@ -5,6 +5,7 @@ What belongs here: options, opening the adapters, printing. What must not: figur
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -36,6 +37,7 @@ def app_commands(app: typer.Typer) -> None:
 
 def models(as_json: JsonOption = False) -> None:
     """List all registered versions with verdict and role."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # its own default waits for minutes where no server is
     from mlflow.exceptions import MlflowException
 
     from tick_assets.lakehouse.catalog import Lakehouse
@@ -189,3 +191,5 @@ def road_errors() -> Iterator[None]:
         raise CommandError(f"Expected the object store, was {error}. Run `tick up`.") from error
     except (LookupError, FileNotFoundError) as error:
         raise CommandError(str(error)) from error
+    except OSError as error:  # PyArrow's word for an object store that does not answer
+        raise CommandError(f"Expected the object store's files, was {str(error)[-160:]}. Run `tick up`.") from error
