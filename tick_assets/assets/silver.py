@@ -48,7 +48,7 @@ def clean_ticks(context: dg.AssetExecutionContext, road: Road, scope: Scope, spa
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     with reporting(context, "silver/ticks") as report:
         partitions = silver.Partitions(symbols, dates, publications.ids_of(road.raw_store, symbols, dates, road.settings.sources_in_order))
-        run = context.run_id.replace("-", "")[:12]
+        run = context.run.run_id.replace("-", "")[:12]
         rejects = silver.stage_rejects(spark.session, partitions, run)
         ticks = silver.stage_ticks(spark.session, partitions, run)
         counts, hashes = silver.audit_ticks(spark.session, road.lakehouse, partitions, ticks, rejects)
@@ -103,7 +103,7 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     with reporting(context, "silver/features") as report:
         partitions = silver.Partitions(symbols, dates, {})
-        run = context.run_id.replace("-", "")[:12]
+        run = context.run.run_id.replace("-", "")[:12]
         events = silver.sampled_events(spark.session, partitions, road.market, Strategy()).persist()
         staged = [
             silver.stage_features(spark.session, partitions, events, run),
@@ -142,7 +142,7 @@ def bars(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: Spa
     """Bars in one commit a grain; the gold views only present them."""
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     partitions = silver.Partitions(symbols, dates, {})
-    run = context.run_id.replace("-", "")[:12]
+    run = context.run.run_id.replace("-", "")[:12]
     minutes = silver.minute_bars(spark.session, partitions).persist()
     for grain, rows in (("1m", minutes), ("1h", silver.hour_bars(spark.session, minutes))):
         name = f"bars_{grain}"
