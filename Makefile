@@ -35,11 +35,13 @@ lint: setup
 	"$(PYTHON)" -m mypy
 	"$(VENV)/bin/lint-imports"
 
+# Tests without servers share two processes; those on the servers share one stack.
 test: lint
-	"$(PYTHON)" -m pytest
+	"$(PYTHON)" -m pytest -n 2 -m "not stack and not full"
+	"$(PYTHON)" -m pytest -m "stack and not full"
 
-test-full: lint
-	"$(PYTHON)" -m pytest -m ""
+test-full: test
+	"$(PYTHON)" -m pytest -m full
 
 lock: setup
 	"$(PYTHON)" -m uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

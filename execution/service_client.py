@@ -5,6 +5,7 @@ What belongs here: the wire form of quotes and events, the key, errors. What mus
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -45,6 +46,13 @@ class HttpSignalService(SignalService):
     def report(self, events: Sequence[Mapping[str, Any]]) -> None:
         for start in range(0, len(events), 1000):
             self._post("/v1/executions", {"events": [dict(event) for event in events[start : start + 1000]]})
+
+    def end_replay(self) -> None:
+        """Let the service forget the replay that these ticks belonged to; it holds a limited number. A live feed has none."""
+        replay_id = self._tick_query.get("replay_id") if self._tick_query else None
+        if replay_id:
+            with contextlib.suppress(httpx.HTTPError):
+                self._client.delete(f"/v1/replays/{replay_id}")
 
     def _post(self, path: str, body: Mapping[str, Any], query: Mapping[str, str] | None = None) -> Any:
         try:

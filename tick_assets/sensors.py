@@ -14,7 +14,11 @@ GATE_VERDICT = dg.AssetKey(["models", "gate_verdict"])
 
 @dg.sensor(job=deploy_champion_job, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
 def gate_passed_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Ask for a deployment of each model whose new verdict is a pass; the run key is the verdict's id."""
+    """Ask for a deployment of each model whose new verdict is a pass; the run key is the verdict's id.
+
+    So one verdict is deployed by itself once. A run that failed, or a model taken back by `tick rollback`, is deployed by a person:
+    `tick deploy`, or the asset in the UI.
+    """
     after = int(context.cursor) if context.cursor else 0
     fetched = context.instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=GATE_VERDICT, after_storage_id=after), limit=100, ascending=True

@@ -5,6 +5,9 @@ What belongs here: what only the whole road can show. What must not: rules of on
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +22,6 @@ import pytest
 
 from tick_assets.domain.instruments import parse_market
 from tick_assets.domain.kernel import FEATURE_NAMES, run_kernel
-from tick_assets.domain.signals import features_sha256
 from tick_assets.domain.synthetic_market import SyntheticMarket
 from tick_assets.lakehouse import datasets
 from tick_assets.lakehouse.catalog import Lakehouse, partition_filter
@@ -137,10 +139,15 @@ def test_second_materialization_has_equal_content(road: Road) -> None:
 def test_one_symbol_leaves_the_other_untouched(road: Road) -> None:
     condition = f"where symbol = '{NULL}' order by date"
     before = road.query.rows(f"select date, publication_id, content_hash, published_at from evidence.publications {condition}")
-    files = road.query.rows(f"select distinct \"$path\" from silver.ticks where symbol = '{NULL}'")
+    files = _files_of(road, NULL)
     road.ingest([EDGE], DATES[:1])
     assert road.query.rows(f"select date, publication_id, content_hash, published_at from evidence.publications {condition}") == before
-    assert road.query.rows(f"select distinct \"$path\" from silver.ticks where symbol = '{NULL}'") == files
+    assert _files_of(road, NULL) == files
+
+
+def _files_of(road: Road, symbol: str) -> set[str]:
+    """Return the data files that hold a symbol's ticks."""
+    return {row[0] for row in road.query.rows(f"select distinct \"$path\" from silver.ticks where symbol = '{symbol}'")}
 
 
 def test_no_branch_is_left(road: Road) -> None:
@@ -221,36 +228,14 @@ def test_rejected_model_is_not_deployed(road: Road, verdicts: dict[str, dict[str
     assert [model for model in live if model["symbol"] == NULL] == []
 
 
-def test_service_computes_the_features_of_the_lake_bit_for_bit(road: Road) -> None:
-    _, rows = read_day(RawStore(road.settings.raw_dir), EDGE, DATES[1], road.settings.sources_in_order)
-    ticks = [
-        {
-            "symbol": EDGE,
-            "ts_event": row["ts_event"].isoformat(),
-            "bid_price": row["bid_points"] / 100_000,
-            "ask_price": row["ask_points"] / 100_000,
-            "bid_size": row["bid_size"],
-            "ask_size": row["ask_size"],
-        }
-        for row in rows.head(3000).to_dicts()
-    ]
-    pipeline = road.settings.secrets.api_keys["pipeline"].get_secret_value()
-    query = {"mode": "replay", "replay_id": "road", "candidate": "1", "strategy": "direction"}
-    signals = []
-    for start in range(0, len(ticks), 500):
-        response = httpx.post(
-            f"{road.settings.service_address}/v1/ticks",
-            params=query,
-            headers={"X-API-Key": pipeline},
-            json=ticks[start : start + 500],
-            timeout=60,
-        )
-        assert response.status_code == 200, response.text
-        signals += [signal for signal in response.json()["signals"] if signal["action"] != "CLOSE" and signal["features_sha256"]]
-    lake = road.lakehouse.frame("silver.features", partition_filter(EDGE, DATES[1], DATES[1])).sort("seq")
-    expected = {row["event_id"]: features_sha256(pl.Series([row[name] for name in FEATURE_NAMES]).to_numpy()) for row in lake.to_dicts()}
-    assert len(signals) > 100
-    assert {signal["event_id"]: signal["features_sha256"] for signal in signals}.items() <= expected.items()
+def test_service_and_terminal_repeat_the_batch_path(road: Road, verdicts: dict[str, dict[str, Any]]) -> None:
+    command = [sys.executable, "-m", "tick_assets.cli.main", "replay", "--symbol", EDGE, "--date", DATES[1].isoformat(), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)
+    assert counts["features_compared"] == counts["events"] > 1000
+    assert counts["trades"] > 50
+    assert (counts["feature_mismatches"], counts["signal_mismatches"], counts["trade_mismatches"]) == (0, 0, 0)
 
 
 def test_day_that_becomes_empty_empties(road: Road) -> None:

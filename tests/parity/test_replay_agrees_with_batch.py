@@ -127,7 +127,7 @@ def test_compare_trades_finds_a_missing_and_a_revalued_trade(events: TrainingSet
     made = replays.expected_trades(events, speaker, MARKET)
     kept = made.take(np.arange(1, len(made)))
     assert len(made) > 2
-    assert [row.what for row in replays.compare_trades(made, _as_simulated(kept))] == ["trade"]
+    assert [row.what for row in replays.compare_trades(made, _as_simulated(kept))] == ["trade", "number of trades"]
     assert replays.compare_trades(made, _as_simulated(made)) == []
     assert len(replays.compare_trades(made, _as_simulated(made, extra=0.01))) == len(made)
 

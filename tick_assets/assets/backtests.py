@@ -4,7 +4,7 @@ What belongs here: bringing execution's simulator to the domain's orders, and wh
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +14,14 @@ import numpy as np
 from execution.simulate import SimulatedSignal, SimulatedTrade, simulate_signals
 from tick_assets.assets.models import cases_of, finish, model_asset
 from tick_assets.assets.reporting import bar_plot, now, reporting, table
-from tick_assets.domain.fills import EXIT_REASONS
 from tick_assets.domain.orders import orders_from_views, signal_keys
+from tick_assets.domain.replays import compare_trades
 from tick_assets.domain.report import ReportData, render_report
 from tick_assets.lakehouse import hour_ledger
-from tick_assets.lakehouse.catalog import partition_filter
 from tick_assets.resources import Road
 from tick_assets.tracking import judgement
 from tick_assets.tracking.judgement import Case, Decision
 from tick_assets.tracking.model_log import log_verdict
-
-PNL_TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True)
-class TradeKey:
-    """What backtest and terminal must agree on for one trade; points are exact, money is compared apart."""
-
-    entry_ts_us: int
-    exit_ts_us: int
-    side: int
-    entry_points: float
-    exit_points: float
-    reason: str
 
 
 def terminal_trades(case: Case, market_text: str) -> list[SimulatedTrade]:
@@ -66,31 +51,6 @@ def terminal_trades(case: Case, market_text: str) -> list[SimulatedTrade]:
     return trades
 
 
-def compare_trades(case: Case, simulated: Sequence[SimulatedTrade]) -> list[dict[str, Any]]:
-    """Return every trade that only one side made, or that they valued differently."""
-    made = case.test.trades
-    ours = {
-        TradeKey(
-            int(made.entry_ts_us[i]), int(made.exit_ts_us[i]), int(made.side[i]), float(made.entry_points[i]), float(made.exit_points[i]),
-            EXIT_REASONS[made.reason[i]],
-        ): float(made.net_pnl_account[i])
-        for i in range(len(made))
-    }  # fmt: skip
-    theirs = {
-        TradeKey(
-            trade.entry_ts_us, trade.exit_ts_us, trade.side, trade.entry_points, trade.exit_points, trade.exit_reason
-        ): trade.net_pnl_account
-        for trade in simulated
-    }
-    differing = [{"only_in": "backtest", **asdict(key)} for key in ours.keys() - theirs.keys()]
-    differing += [{"only_in": "terminal", **asdict(key)} for key in theirs.keys() - ours.keys()]
-    return differing + [
-        {"only_in": f"value {ours[key]:.6f} against {theirs[key]:.6f}", **asdict(key)}
-        for key in ours.keys() & theirs.keys()
-        if abs(ours[key] - theirs[key]) > PNL_TOLERANCE
-    ]
-
-
 @model_asset("mt5_backtest", ["models/walk_forward"], {"python"})
 def mt5_backtest(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
     """The test dates once more, through the order path of execution on the simulated MetaTrader 5 terminal.
@@ -103,7 +63,7 @@ def mt5_backtest(context: dg.AssetExecutionContext, road: Road) -> dg.Materializ
     with reporting(context, "models/mt5_backtest") as report:
         for key, case in cases_of(context, road):
             simulated = terminal_trades(case, market_text)
-            differing = compare_trades(case, simulated)
+            differing = compare_trades(case.test.trades, simulated)
             figures = {
                 "backtest_trades": len(case.test.trades),
                 "terminal_trades": len(simulated),
@@ -112,17 +72,12 @@ def mt5_backtest(context: dg.AssetExecutionContext, road: Road) -> dg.Materializ
             }
             case.store.write(case.version, "mt5_backtest", figures)
             rows[key] = {"model": case.model_id, **figures}
-            differences += [{"model": case.model_id, **row} for row in differing]
+            differences += [{"model": case.model_id, **asdict(row)} for row in differing]
     names = list(rows)
     plot = bar_plot(
         "trades on the test dates", names, {side: [rows[name][f"{side}_trades"] for name in names] for side in ("backtest", "terminal")}
     )
     return finish(context, report, rows, plot, differences=table(differences), terminal="simulated")
-
-
-def _completeness(road: Road, case: Case) -> float:
-    rows = road.lakehouse.frame("evidence.hour_ledger", partition_filter(case.symbol, *case.dataset.window)).to_dicts()
-    return hour_ledger.completeness(rows, road.market)
 
 
 def _write_report(road: Road, case: Case, decision: Decision, validation: Any, windows: Sequence[Any]) -> Path:
@@ -184,7 +139,14 @@ def _judge(road: Road, case: Case) -> dict[str, Any]:
     windows = judgement.windows_of(case)
     leaks = judgement.find_leaks(case, at)
     mismatches = case.store.read(case.version, "mt5_backtest")["mismatches"]
-    decision = judgement.decide(case, validation, windows, _completeness(road, case), leaks, mismatches)
+    decision = judgement.decide(
+        case,
+        validation,
+        windows,
+        hour_ledger.window_completeness(road.lakehouse, road.market, case.symbol, *case.dataset.window),
+        leaks,
+        mismatches,
+    )
     path = _write_report(road, case, decision, validation, windows)
     row = judgement.keep_decision(case, decision, validation, path.as_uri(), at)
     log_verdict(road.model_registry, case.symbol, case.strategy_name, row, decision.verdict.to_dict(), path)

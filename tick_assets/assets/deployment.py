@@ -12,8 +12,11 @@ from tick_assets.assets.models import bench_of
 from tick_assets.assets.reporting import MODEL_OWNERS, now, reporting, table
 from tick_assets.partitions import MODELS, models_of
 from tick_assets.resources import Road
-from tick_assets.tracking import deployments
+from tick_assets.tracking import bundles, deployments
 from tick_assets.tracking.judgement import Case
+
+VERSION_TAG, SHADOW_TAG = "tick/version", "tick/shadow"
+"""How the service's page says which version to deploy, and whether beside the champion; a run's configuration says the same."""
 
 
 class DeploymentConfig(dg.Config):
@@ -40,11 +43,11 @@ def champion(context: dg.AssetExecutionContext, road: Road, config: DeploymentCo
     rows: list[Mapping[str, Any]] = []
     with reporting(context, "deployment/champion") as report:
         for key, (symbol, strategy) in zip(context.partition_keys, models_of(context.partition_keys), strict=True):
-            case = Case(bench_of(road), symbol, strategy, config.version)
+            case = Case(bench_of(road), symbol, strategy, config.version or context.run.tags.get(VERSION_TAG, ""))
             deployed = deployments.deploy(
                 case,
                 road.deployer(),
-                role=config.role,
+                role=bundles.SHADOW if context.run.tags.get(SHADOW_TAG) == "true" else config.role,
                 raw_manifests=deployments.raw_manifests(case, road.raw_store, road.settings.sources_in_order),
                 issued_at=now(),
             )

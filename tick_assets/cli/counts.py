@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from tick_assets.settings import Settings
 
 STATIONS = (
-    ("raw.ticks (current)", "PyIceberg", "select count(*) from raw.ticks where is_current and {symbols}"),
+    ("raw.ticks", "PyIceberg", "select count(*) from raw.ticks where {symbols}"),
+    ("raw.ticks, current", "PyIceberg", "select count(*) from raw.ticks where is_current and {symbols}"),
     ("silver.ticks", "Spark", "select count(*) from silver.ticks where {symbols}"),
     ("silver.tick_rejects", "Spark", "select count(*) from silver.tick_rejects where {symbols}"),
     ("silver.features", "Spark", "select count(*) from silver.features where {symbols}"),
@@ -43,7 +44,7 @@ def _raw_counts(settings: Settings, symbols: Sequence[str]) -> list[dict[str, An
     files = [path for symbol in symbols for path in settings.raw_dir.glob(f"*/{symbol}/*.csv")]
     lines = sum(path.read_bytes().count(b"\n") - 1 for path in files)
     objects = ObjectStore.from_settings(settings)
-    keys = [key for path in files if (key := f"raw/{path.relative_to(settings.raw_dir).as_posix()}")]
+    keys = [f"raw/{path.relative_to(settings.raw_dir).as_posix()}" for path in files]
     replica = sum(objects.get_bytes(key).count(b"\n") - 1 for key in keys)
     return [
         _row("raw/*.csv", "ingestion", "bytes on disk", lines, "lines of TICK_HOME/raw/*/<SYMBOL>/*.csv, headers off"),

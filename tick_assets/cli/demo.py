@@ -289,7 +289,10 @@ def _trade(settings: Settings, symbols: Sequence[str], day: date, clock: Clock) 
     query = {"mode": "replay", "replay_id": f"demo-{int(time.time())}"}
     service = connect_service(settings.service_address, key, tick_query=query)
     market = parse_market_file(settings.market_path.read_text())
-    traded = trade_day(market, [load(symbol, day) for symbol in symbols], service, Journal())
+    try:
+        traded = trade_day(market, [load(symbol, day) for symbol in symbols], service, Journal())
+    finally:
+        service.end_replay()
     lakehouse = Lakehouse.from_settings(settings)
     signals = evidence.ingest_signals(lakehouse, settings.home, [day])
     orders = evidence.ingest_orders(lakehouse, settings.home, [day])

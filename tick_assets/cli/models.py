@@ -103,11 +103,12 @@ def _terminal_mismatches(case: Case, settings: Settings, report: Any) -> int:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Dagster calls parts of its own interface beta at every import
-        from tick_assets.assets.backtests import compare_trades, terminal_trades
+        from tick_assets.assets.backtests import terminal_trades
+        from tick_assets.domain.replays import compare_trades
 
     simulated = terminal_trades(case, settings.market_path.read_text())
     report(f"simulated terminal: {len(simulated)} trades against {len(case.test.trades)} of the backtest")
-    return len(compare_trades(case, simulated))
+    return len(compare_trades(case.test.trades, simulated))
 
 
 def _print_verification(found: Verification, as_json: bool) -> None:

@@ -110,6 +110,8 @@ def _trade_recorded(
         traded = trade_day(market, days, service, Journal(), on_progress=lambda done, total: progress(f"quotes {done:,} of {total:,}"))
     except ServiceUnavailableError as error:
         raise CommandError(f"{error} Run `tick up` first.") from error
+    finally:
+        service.end_replay()
     rows = trade_rows(traded.trades)
     if as_json:
         print_json({"symbols": symbols, "date": day, "counts": traded.counts, "trades": rows})

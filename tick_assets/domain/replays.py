@@ -228,6 +228,8 @@ def compare_trades(made: Trades, simulated: Sequence[TerminalTrade]) -> list[Mis
         for trade in simulated
     }
     found = [Mismatch("trade", key, batch.get(key), replay.get(key)) for key in sorted(batch.keys() ^ replay.keys())]
+    if len(made) != len(simulated):  # one of them made the same trade twice
+        found.append(Mismatch("number of trades", "all", len(made), len(simulated)))
     return found + [
         Mismatch("trade", key, batch[key], replay[key])
         for key in sorted(batch.keys() & replay.keys())

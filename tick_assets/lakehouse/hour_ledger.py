@@ -6,13 +6,13 @@ What belongs here: `evidence.hour_ledger` from the raw store's manifests. What m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tick_assets.domain.hour_states import HourState
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.market_calendar import open_hours
-from tick_assets.lakehouse.catalog import whole_partitions
+from tick_assets.lakehouse.catalog import partition_filter, whole_partitions
 from tick_assets.lakehouse.raw_store import RawStore
 
 if TYPE_CHECKING:
@@ -43,7 +43,18 @@ def expected_hours(market: Market, symbol: str, day: date) -> list[int]:
     return [hour for hour, is_open in enumerate(open_hours(market.instrument(symbol).asset_class, day)) if is_open]
 
 
-def completeness(ledger: Ledger, market: Market) -> float:
-    """Return the share of expected hours that are `ok`; 1.0 where none is expected."""
-    expected = [row for row in ledger if row["hour"] in expected_hours(market, row["symbol"], row["date"])]
-    return sum(row["state"] == HourState.OK for row in expected) / len(expected) if expected else 1.0
+def completeness(ledger: Ledger, market: Market, symbol: str, dates: Sequence[date]) -> float:
+    """Return the share of a symbol's expected hours on these dates that are `ok`; an hour that no ledger row names is missing.
+
+    A window in which the market never opens has nothing to be complete about: 0.0.
+    """
+    ok = {(row["date"], row["hour"]) for row in ledger if row["symbol"] == symbol and row["state"] == HourState.OK}
+    expected = [(day, hour) for day in dates for hour in expected_hours(market, symbol, day)]
+    return sum(key in ok for key in expected) / len(expected) if expected else 0.0
+
+
+def window_completeness(lakehouse: Lakehouse, market: Market, symbol: str, first: date, last: date) -> float:
+    """Return `completeness` of every date of a window, both ends included, from the ledger as it stands."""
+    rows = lakehouse.frame("evidence.hour_ledger", partition_filter(symbol, first, last)).to_dicts()
+    dates = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    return completeness(rows, market, symbol, dates)

@@ -6,6 +6,7 @@ What belongs here: names and values. What must not: setting them; a composition 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from enum import Enum
@@ -15,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from tick_assets.settings import Settings
+from tick_assets.settings import PROJECT_ROOT, Settings
 from tick_assets.stack.provision import missing_parts, provisioned
 
 HOME_MARK = "TICK_STACK_HOME"
@@ -47,6 +48,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **_orchestration(settings),
         **_java(settings),
         **_catalog(settings),
+        "TICK_CODE_COMMIT": os.environ.get("TICK_CODE_COMMIT") or code_commit(),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "NUMBA_CACHE_DIR": str(settings.cache / "numba"),
         "DVC_SITE_CACHE_DIR": str(settings.cache / "dvc"),
@@ -66,6 +68,20 @@ def service_environment(settings: Settings, service: str, base: Mapping[str, str
     inherited = os.environ if base is None else base
     kept = {name: value for name, value in inherited.items() if not name.startswith(FOREIGN)}
     return {**kept, **environment(settings), HOME_MARK: str(settings.home), SERVICE_MARK: service}
+
+
+def code_commit() -> str:
+    """Return the checkout's commit, with `+changes` behind it when files differ; `unknown` outside a checkout."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(PROJECT_ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
 
 def _configuration(settings: Settings) -> dict[str, str]:

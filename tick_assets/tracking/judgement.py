@@ -6,6 +6,7 @@ What belongs here: what each stage reads, which domain function it calls and wha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
@@ -25,6 +26,7 @@ from tick_assets.lakehouse.datasets import Dataset, fetch, read_training_set
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.tracking.candidates import CandidateStore
 
+VERDICT_INDEX = "verdicts/index.json"
 N_TRIALS = 20
 SEED = 20240108
 LEAK_DATES = 2
@@ -314,7 +316,25 @@ def keep_decision(
     gate_rows = decision.verdict.to_dict()["gates"]
     case.bench.lakehouse.replace_keys("evidence.verdicts", [row], ("model_id",))
     case.store.write(case.version, "gate_verdict", row | {"decided_at": decided_at.isoformat(), "gates": gate_rows})
+    write_verdict_index(case.bench)
     return row
+
+
+def write_verdict_index(bench: Bench) -> None:
+    """Write every verdict, newest first, where the service's page reads them."""
+    verdicts = bench.lakehouse.frame("evidence.verdicts").sort("decided_at", descending=True)
+    index = [
+        {
+            "model_id": row["model_id"],
+            "passed": row["passed"],
+            "answer": row["first_line"],
+            "refused_by": row["refused_by"].split(",") if row["refused_by"] else [],
+            "decided_at": row["decided_at"].isoformat(),
+            "gates": json.loads(row["gates_json"]),
+        }
+        for row in verdicts.to_dicts()
+    ]
+    bench.objects.put_bytes(VERDICT_INDEX, canonical_json(index))
 
 
 def _verdict_row(

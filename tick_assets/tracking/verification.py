@@ -18,7 +18,6 @@ from tick_assets.domain.kernel import run_kernel
 from tick_assets.domain.passports import finite, sha256_hex
 from tick_assets.domain.training import feature_ranges, fit_final
 from tick_assets.lakehouse import datasets, hour_ledger
-from tick_assets.lakehouse.catalog import partition_filter
 from tick_assets.tracking.judgement import LEAK_DATES, Case
 
 TOLERANCE = 1e-9
@@ -175,8 +174,7 @@ def _openings(case: Case, verdict: Mapping[str, Any]) -> int:
 
 
 def _completeness(case: Case) -> float:
-    rows = case.bench.lakehouse.frame("evidence.hour_ledger", partition_filter(case.symbol, *case.dataset.window)).to_dicts()
-    return hour_ledger.completeness(rows, case.bench.market)
+    return hour_ledger.window_completeness(case.bench.lakehouse, case.bench.market, case.symbol, *case.dataset.window)
 
 
 def _leaks(case: Case) -> int:
