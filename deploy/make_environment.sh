@@ -13,7 +13,7 @@ fail() {
 # Prints the first command whose interpreter really is 3.11 or 3.12; names what was found otherwise.
 find_python() {
     found=""
-    for name in ${TICK_PYTHON:-} python3.12 python3.11 python3 python; do
+    for name in ${TICK_PYTHON:-} python3.11 python3.12 python3 python; do
         command -v "$name" >/dev/null 2>&1 || continue
         version=$("$name" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
         case $version in
@@ -24,7 +24,7 @@ find_python() {
         esac
         found="$found $name is $version;"
     done
-    fail "Expected Python 3.11 or 3.12, was:${found:- no Python at all.} Looked for python3.12, python3.11, python3 and python on the PATH." \
+    fail "Expected Python 3.11 or 3.12, was:${found:- no Python at all.} Looked for python3.11, python3.12, python3 and python on the PATH." \
         "Install one of the two, or set TICK_PYTHON to its path."
 }
 
@@ -49,7 +49,7 @@ if ! "$venv/bin/python" -m uv --version >/dev/null 2>&1; then
         fail "Expected to install uv, was refused. Check the network (HTTPS_PROXY where a proxy is needed) and run make setup again."
 fi
 echo "installing the locked packages (about 2.8 GB unpacked)"
-"$venv/bin/python" -m uv pip sync --quiet --python "$venv/bin/python" requirements.lock ||
+"$venv/bin/python" -m uv pip sync --quiet --compile-bytecode --python "$venv/bin/python" requirements.lock ||
     fail "Expected to install requirements.lock, was refused. Check the network and the disk, and run make setup again."
 "$venv/bin/python" -m uv pip install --quiet --python "$venv/bin/python" --no-deps --editable . ||
     fail "Expected to install this project into $venv, was refused. Read the message above."
