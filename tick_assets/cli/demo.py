@@ -317,7 +317,7 @@ def _trace(settings: Settings, ticket: int, clock: Clock) -> dict[str, Any]:
     from tick_assets.tracking import tracing
 
     document = tracing.trace(open_archive(settings), str(ticket))
-    print_trace(document, lambda line: clock.say(f"   {line}"))
+    print_trace(document, lambda text: clock.say("\n".join(f"   {line}" for line in text.split("\n"))))
     if not document["holds"]:
         raise CommandError(f"Expected an unbroken road of ticket {ticket}, was broken; see the checks above.")
     return dict(document)

@@ -142,8 +142,13 @@ def import_files(
         raise CommandError(str(error)) from error
     if as_json:
         print_json(report.to_document())
-        return
-    say(f"imported {report.rows:,} rows on {len(report.dates)} dates of {symbol} as {report.source} ({report.format}: {report.reason})")
+    else:
+        say(f"imported {report.rows:,} rows on {len(report.dates)} dates of {symbol} as {report.source} ({report.format}: {report.reason})")
+    if report.unusable:
+        raise CommandError(
+            f"Expected hours of ticks, was not so {len(report.unusable)} times: {'; '.join(report.unusable[:5])}. "
+            "Those hours are `failed` in the ledger and their bytes in quarantine; the others were imported. Deliver them again."
+        )
 
 
 def verify(as_json: JsonOption = False) -> None:

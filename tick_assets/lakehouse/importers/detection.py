@@ -87,10 +87,11 @@ def _detect_by_header(header: Sequence[str], rows: Sequence[str], delimiter: str
     keys = [cell.strip().lower().replace(" ", "") for cell in header]
     unknown = [cell for cell, key in zip(header, keys, strict=True) if key not in _HEADER_NAMES]
     columns = tuple(_HEADER_NAMES.get(key, "") for key in keys)
-    missing = [column for column in ("stamp", "bid", "ask") if column not in columns]
+    sizes = ("bid_size", "ask_size") if {"bid_size", "ask_size"} & set(columns) else ()  # both sizes or none
+    missing = [column for column in ("stamp", "bid", "ask", *sizes) if column not in columns]
     if unknown or missing or len(set(columns)) != len(columns):
         raise ImportRefusedError(
-            f"Expected columns for stamp, bid and ask in {name}, was missing {missing}, unknown {unknown}. Rename or drop columns."
+            f"Expected columns for stamp, bid, ask and both sizes or none in {name}, was missing {missing}, unknown {unknown}. Mend the header."
         )
     if not rows:
         raise ImportRefusedError(f"Expected ticks in {name}, was a header only. Remove the file.")

@@ -48,6 +48,8 @@ class ImportedDate:
     rows: int
     states: dict[str, int]
     new_revision: int | None
+    unusable: tuple[str, ...] = ()
+    """What was delivered and is no hour of ticks, in words; its bytes are in quarantine."""
 
     @property
     def described(self) -> str:
@@ -67,9 +69,21 @@ class ImportReport:
     def rows(self) -> int:
         return sum(day.rows for day in self.dates)
 
+    @property
+    def unusable(self) -> tuple[str, ...]:
+        """Every delivered hour that could not be used."""
+        return tuple(text for day in self.dates for text in day.unusable)
+
     def to_document(self) -> dict[str, Any]:
         days = [{"date": day.date.isoformat(), "rows": day.rows, "states": day.states, "revision": day.new_revision} for day in self.dates]
-        return {"source": self.source, "format": self.format, "reason": self.reason, "rows": self.rows, "dates": days}
+        return {
+            "source": self.source,
+            "format": self.format,
+            "reason": self.reason,
+            "rows": self.rows,
+            "unusable": self.unusable,
+            "dates": days,
+        }
 
 
 @dataclass(frozen=True)
@@ -275,7 +289,9 @@ def _record_all(
         report = store.record(source, instrument.symbol, day, instrument.price_factor, hours, now=now, origin="import")
         entries = report.manifest.hours
         states = {str(state): sum(entry.state is state for entry in entries) for state in HourState}
-        imported.append(ImportedDate(day, sum(entry.rows for entry in entries), states, report.new_revision))
+        failed = [entry for entry in entries if entry.state is HourState.FAILED and entry.reason != bi5_folder.HOUR_NOT_DELIVERED]
+        unusable = tuple(f"{day} {entry.hour:02d}h: {entry.reason}" for entry in failed)
+        imported.append(ImportedDate(day, sum(entry.rows for entry in entries), states, report.new_revision, unusable))
         if progress is not None:
             progress(imported[-1])
     if not imported:
