@@ -91,7 +91,8 @@ def _detect_by_header(header: Sequence[str], rows: Sequence[str], delimiter: str
     missing = [column for column in ("stamp", "bid", "ask", *sizes) if column not in columns]
     if unknown or missing or len(set(columns)) != len(columns):
         raise ImportRefusedError(
-            f"Expected columns for stamp, bid, ask and both sizes or none in {name}, was missing {missing}, unknown {unknown}. Mend the header."
+            f"Expected columns for stamp, bid, ask and both sizes or none in {name}, was missing {missing}, unknown {unknown}. "
+            "Correct the header."
         )
     if not rows:
         raise ImportRefusedError(f"Expected ticks in {name}, was a header only. Remove the file.")
