@@ -15,6 +15,7 @@ import pytest
 from tick_assets.settings import Settings, load_settings
 
 PORTS = ("postgres", "s3", "trino", "mlflow", "dagster_code", "dagster", "service")
+KEPT = ("TICK_CACHE", "TICK_TEST_DATA")
 SERVERS = ("postgres", "s3", "trino", "mlflow", "service")
 
 
@@ -28,6 +29,18 @@ def free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the checkout's own state folder and the caller's settings out of every test."""
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("TICK_") and name not in KEPT]:
+        del os.environ[name]
+    os.environ["TICK_HOME"] = str(tmp_path_factory.mktemp("no state") / ".tick")
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

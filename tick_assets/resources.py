@@ -7,7 +7,9 @@ work; every property opens an adapter and returns it.
 from __future__ import annotations
 
 import os
+import sys
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -34,6 +36,22 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "tick_assets"
 DBT_PROJECT = DbtProject(project_dir=PROJECT_ROOT / "dbt_project")
+DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
+"""The environment's own dbt, whatever the PATH is: `dagster dev` may be started by its full path."""
+
+
+def dbt_resource() -> DbtCliResource:
+    """Return dbt on the project of gold views."""
+    return DbtCliResource(project_dir=DBT_PROJECT, profiles_dir=str(DBT_PROJECT.project_dir), dbt_executable=DBT_EXECUTABLE)
+
+
+def ensure_dbt_manifest() -> Path:
+    """Return the manifest; parse the project when there is none or a file of it is newer."""
+    sources = [path for kind in ("sql", "yml") for path in DBT_PROJECT.project_dir.rglob(f"*.{kind}") if "target" not in path.parts]
+    manifest = DBT_PROJECT.manifest_path
+    if not manifest.exists() or manifest.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+        dbt_resource().cli(["parse", "--quiet"], target_path=manifest.parent).wait()
+    return manifest
 
 
 class Road(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -146,7 +164,7 @@ def build_resources() -> dict[str, Any]:
         "road": Road(),
         "scope": Scope(),
         "spark": SparkEngine(),
-        "dbt": DbtCliResource(project_dir=DBT_PROJECT, profiles_dir=str(DBT_PROJECT.project_dir)),
+        "dbt": dbt_resource(),
         "mlflow": mlflow_tracking.configured(
             {
                 "experiment_name": EXPERIMENT,

@@ -11,7 +11,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtC
 
 from tick_assets.assets.reporting import OWNERS
 from tick_assets.partitions import DAILY
-from tick_assets.resources import DBT_PROJECT
+from tick_assets.resources import DBT_PROJECT, ensure_dbt_manifest
 
 
 class GoldTranslator(DagsterDbtTranslator):
@@ -29,13 +29,8 @@ class GoldTranslator(DagsterDbtTranslator):
         return OWNERS
 
 
-DBT_PROJECT.prepare_if_dev()
-if not DBT_PROJECT.manifest_path.exists():
-    DBT_PROJECT.preparer.prepare(DBT_PROJECT)
-
-
 @dbt_assets(
-    manifest=DBT_PROJECT.manifest_path,
+    manifest=ensure_dbt_manifest(),
     dagster_dbt_translator=GoldTranslator(settings=DagsterDbtTranslatorSettings(enable_code_references=True)),
     project=DBT_PROJECT,
     partitions_def=DAILY,

@@ -1,0 +1,85 @@
+"""The Dagster project as a whole: it loads, and every asset says what it is.
+
+What belongs here: assembly. What must not: running assets (`test_road`). It lies here because loading dbt's manifest takes seconds.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+KEYS = {
+    *(f"raw/{name}" for name in ("ticks_csv", "replica", "ticks")),
+    *(f"silver/{name}" for name in ("ticks", "tick_rejects", "features", "labels", "bars_1m", "bars_1h")),
+    *(f"gold/{name}" for name in ("bars_1m", "bars_1h", "symbol_days", "quality", "training_examples", "verdicts", "signals", "orders")),
+    "datasets/training_set",
+    *(f"models/{name}" for name in ("candidate", "validation", "test", "walk_forward", "mt5_backtest", "gate_verdict")),
+    "deployment/champion",
+    *(f"evidence/{name}" for name in ("signals", "orders", "hour_ledger", "publications", "trials", "walk_forward_windows")),
+    *(f"evidence/{name}" for name in ("leak_findings", "verdicts")),
+}
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    from tick_assets.definitions import build_defs
+
+    return build_defs()
+
+
+def test_definitions_hold_every_table_model_and_report(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+    assert {key.to_user_string() for key in definitions.resolve_all_asset_keys()} == KEYS
+
+
+def test_every_asset_has_group_kind_owner_and_description(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    bare = {
+        key.to_user_string()
+        for key in graph.get_all_asset_keys()
+        if not (graph.get(key).group_name and graph.get(key).kinds and graph.get(key).owners and graph.get(key).description)
+    }
+    assert bare == set()
+
+
+@pytest.mark.parametrize(
+    ("asset", "parent"),
+    [
+        ("gold/symbol_days", "silver/ticks"),
+        ("gold/training_examples", "silver/features"),
+        ("gold/verdicts", "evidence/verdicts"),
+        ("datasets/training_set", "silver/labels"),
+        ("models/gate_verdict", "models/mt5_backtest"),
+        ("deployment/champion", "models/gate_verdict"),
+    ],
+)
+def test_lineage_joins_what_reads_to_what_wrote(definitions: dg.Definitions, asset: str, parent: str) -> None:
+    ancestors = definitions.resolve_asset_graph().get(dg.AssetKey(asset.split("/"))).parent_keys
+    assert dg.AssetKey(parent.split("/")) in ancestors
+
+
+def test_each_job_covers_one_kind_of_partition(definitions: dg.Definitions) -> None:
+    partitions = {name: definitions.resolve_job_def(name).partitions_def for name in JOBS}
+    assert {name: type(each).__name__ for name, each in partitions.items()} == JOBS
+
+
+JOBS = {
+    "ingest_ticks_job": "DailyPartitionsDefinition",
+    "train_models_job": "MultiPartitionsDefinition",
+    "deploy_champion_job": "MultiPartitionsDefinition",
+    "ingest_evidence_job": "DailyPartitionsDefinition",
+}
+
+
+def test_sensor_asks_once_for_a_passed_verdict_and_never_for_a_rejected_one(definitions: dg.Definitions) -> None:
+    from tick_assets.sensors import gate_passed_sensor
+
+    instance = dg.DagsterInstance.ephemeral()
+    for partition, passed in (("direction|SYNNULL", False), ("direction|SYNEDGE", True)):
+        verdict = {"passed": passed, "verdict_id": f"id-of-{partition}"}
+        instance.report_runless_asset_event(dg.AssetMaterialization(["models", "gate_verdict"], partition=partition, metadata=verdict))
+    context = dg.build_sensor_context(instance=instance, repository_def=definitions.get_repository_def())
+    requests = [each for each in gate_passed_sensor(context) if isinstance(each, dg.RunRequest)]
+    assert [(request.run_key, request.partition_key) for request in requests] == [("id-of-direction|SYNEDGE", "direction|SYNEDGE")]
+    again = dg.build_sensor_context(instance=instance, cursor=context.cursor, repository_def=definitions.get_repository_def())
+    assert [each for each in gate_passed_sensor(again) if isinstance(each, dg.RunRequest)] == []
