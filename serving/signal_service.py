@@ -7,6 +7,7 @@ traced to recorded ticks. Feeds are per account and symbol, as recordings are. A
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ from tick_assets.domain.instruments import Market
 from tick_assets.domain.ticks import DAY_US, Int64Array, Ticks
 
 MAX_REPLAYS = 64
+REPLAYED_SHOWN = 200
 
 
 @dataclass
@@ -76,6 +78,7 @@ class SignalService:
         self._replay_evidence = replay_evidence
         self._metrics = metrics
         self._future_us = future_ms * 1000
+        self.replayed: deque[dict[str, Any]] = deque(maxlen=REPLAYED_SHOWN)
 
     def restore(self) -> int:
         """Take up where an earlier process stopped: today's ticks into the kernels, today's signals into the log; return the ticks."""
@@ -88,6 +91,8 @@ class SignalService:
         documents = list(self._evidence.read(today))
         self.log.add(documents)
         self._restore_pending(documents)
+        for date_iso in self._replay_evidence.dates()[-1:]:
+            self.replayed.extend(self._replay_evidence.read(date_iso))
         return restored
 
     def compile(self) -> None:
@@ -121,6 +126,7 @@ class SignalService:
             taken.rejected += [(batch.index[row], code) for row, code in step.refused]
             documents = [signal.document() for signal in step.signals]
             _append_by_date(self._replay_evidence, documents)
+            self.replayed.extend(documents)
             taken.signals += documents
             self._count(symbol, len(batch.rows) - len(step.refused), REPLAY, step.refused, step.signals)
         taken.rejected.sort()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import anyio
 import orjson
@@ -27,9 +27,13 @@ async def get_signals(
     symbol: Symbol | None = None,
     after: Annotated[str | None, Query(max_length=100)] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    mode: Annotated[Literal["issued", "replay"], Query()] = "issued",
 ) -> Response:
-    """Return signals issued after `after` (a signal_id or an ISO time), oldest first."""
+    """Return signals issued after `after` (a signal_id or an ISO time), oldest first; `mode=replay` returns the newest replayed ones."""
     _check_symbol(parts, symbol)
+    if mode == "replay":
+        replayed = [document for document in parts.signals.replayed if symbol is None or document["symbol"] == symbol]
+        return Response(orjson.dumps({"signals": replayed[-limit:], "next": None}), media_type="application/json")
     found = parts.signals.log.after(after, symbol, limit)
     following = found[-1]["signal_id"] if found else after
     return Response(orjson.dumps({"signals": found, "next": following}), media_type="application/json")

@@ -321,8 +321,8 @@ def keep_decision(
 
 
 def write_verdict_index(bench: Bench) -> None:
-    """Write every verdict, newest first, where the service's page reads them."""
-    verdicts = bench.lakehouse.frame("evidence.verdicts").sort("decided_at", descending=True)
+    """Write every verdict, oldest first, where the service's page reads them."""
+    verdicts = bench.lakehouse.frame("evidence.verdicts").sort("decided_at")
     index = [
         {
             "model_id": row["model_id"],
