@@ -23,7 +23,7 @@ import pytest
 from tick_assets.domain.instruments import parse_market
 from tick_assets.domain.kernel import FEATURE_NAMES, run_kernel
 from tick_assets.domain.synthetic_market import SyntheticMarket
-from tick_assets.lakehouse import datasets
+from tick_assets.lakehouse import datasets, silver
 from tick_assets.lakehouse.catalog import Lakehouse, partition_filter
 from tick_assets.lakehouse.content_hash import content_hash, content_hashes
 from tick_assets.lakehouse.query import TrinoQuery
@@ -152,6 +152,21 @@ def _files_of(road: Road, symbol: str) -> set[str]:
 
 def test_no_branch_is_left(road: Road) -> None:
     assert {table: road.lakehouse.branches(table) for table in SILVER} == {table: ["main"] for table in SILVER}
+
+
+def test_failed_audit_turns_the_check_red_and_publishes_nothing(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = road.hashes()
+    monkeypatch.setattr(silver, "MAXIMUM_REJECT_SHARE", -1.0)  # no share of rejects is low enough
+    keys = [dg.AssetKey(["silver", "tick_rejects"]), dg.AssetKey(["silver", "ticks"])]
+    tags = {"dagster/asset_partition_range_start": str(DATES[0]), "dagster/asset_partition_range_end": str(DATES[0])}
+    result = road.definitions.resolve_job_def("ingest_ticks_job").execute_in_process(
+        instance=road.instance, tags=tags, asset_selection=keys, raise_on_error=False
+    )
+    assert not result.success
+    assert [(check.check_name, check.passed) for check in result.get_asset_check_evaluations()] == [("no_row_is_lost", False)]
+    assert road.hashes() == before
+    kept = [branch for branch in road.lakehouse.branches("silver.ticks") if branch != "main"]
+    assert [branch.split("_")[0] for branch in kept] == ["failed"]
 
 
 def test_features_of_the_lake_equal_the_kernel_over_raw_rows(road: Road) -> None:

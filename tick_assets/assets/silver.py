@@ -12,13 +12,14 @@ import dagster as dg
 from tick_assets.assets.reporting import OWNERS, Row, bar_plot, day_range, now, reporting, table
 from tick_assets.domain.signals import Strategy
 from tick_assets.lakehouse import publications, silver
-from tick_assets.lakehouse.publishing import audit_outside, publish
+from tick_assets.lakehouse.publishing import AuditError, audit_outside, publish
 from tick_assets.partitions import DAILY, dates_of
 from tick_assets.resources import Road, Scope, SparkEngine
 
 GROUP = "silver"
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 KINDS = {"spark", "iceberg"}
+NO_ROW_IS_LOST = "no_row_is_lost"
 
 
 def _spec(name: str, deps: Sequence[str], description: str) -> dg.AssetSpec:
@@ -41,9 +42,11 @@ def _spec(name: str, deps: Sequence[str], description: str) -> dg.AssetSpec:
     partitions_def=DAILY,
     backfill_policy=SINGLE_RUN,
     pool="silver_ticks",
-    check_specs=[dg.AssetCheckSpec("no_row_is_lost", asset=["silver", "ticks"], blocking=True)],
+    check_specs=[dg.AssetCheckSpec(NO_ROW_IS_LOST, asset=["silver", "ticks"], blocking=True)],
 )
-def clean_ticks(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: SparkEngine) -> Iterator[dg.MaterializeResult]:
+def clean_ticks(
+    context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: SparkEngine
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Clean the current raw rows; rejects are published before ticks, and `evidence.publications` last."""
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     with reporting(context, "silver/ticks") as report:
@@ -51,9 +54,15 @@ def clean_ticks(context: dg.AssetExecutionContext, road: Road, scope: Scope, spa
         run = context.run.run_id.replace("-", "")[:12]
         rejects = silver.stage_rejects(spark.session, partitions, run)
         ticks = silver.stage_ticks(spark.session, partitions, run)
-        counts, hashes = silver.audit_ticks(spark.session, road.lakehouse, partitions, ticks, rejects)
-        for staged in (rejects, ticks):
-            audit_outside(spark.session, road.lakehouse, staged)
+        try:
+            counts, hashes = silver.audit_ticks(spark.session, road.lakehouse, partitions, ticks, rejects)
+            for staged in (rejects, ticks):
+                audit_outside(spark.session, road.lakehouse, staged)
+        except AuditError as error:
+            yield dg.AssetCheckResult(
+                asset_key=["silver", "ticks"], check_name=NO_ROW_IS_LOST, passed=False, metadata={"finding": str(error)}
+            )
+            raise dg.Failure(str(error), allow_retries=False) from error
         snapshots = {staged.table: publish(spark.session, staged) for staged in (rejects, ticks)}
         sources = publications.sources_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
         publications.record(road.lakehouse, partitions, counts, hashes, sources, now())
@@ -72,7 +81,7 @@ def clean_ticks(context: dg.AssetExecutionContext, road: Road, scope: Scope, spa
     yield dg.MaterializeResult(
         asset_key=["silver", "ticks"],
         metadata=report.metadata() | shared | {"dagster/row_count": sum(found.silver_rows for found in counts), "ticks_per_day": plot},
-        check_results=[dg.AssetCheckResult(check_name="no_row_is_lost", passed=True, metadata={"raw_rows": total})],
+        check_results=[dg.AssetCheckResult(check_name=NO_ROW_IS_LOST, passed=True, metadata={"raw_rows": total})],
     )
 
 

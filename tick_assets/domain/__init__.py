@@ -9,5 +9,8 @@ Where do I go to…?
     know when a market is open                                    `market_calendar`
     make a synthetic market                                       `synthetic_market`
     split, search, fit                                            `splits`, `training`
+    explain a signal, compare a replay with the batch path        `explanation`, `replays`
+    measure the gate's own error rate                             `calibration`
+    sign and check a passport                                     `passports`
     judge                                                         `metrics`, `evaluation`, `leakage`, `gates`, `report`
 """

@@ -6,4 +6,6 @@ Where do I go to…?
 - the model objects that the service pulls from S3: `bundles`
 - ask the service what it serves: `serving_client`
 - start and follow Dagster jobs: `orchestrator`
+- search, validate, test, decide: `judgement`, handed on by `candidates`, told to MLflow by `model_log`
+- deploy and roll back: `deployments`; list and verify models: `model_index`, `verification`; follow a ticket: `tracing`
 """

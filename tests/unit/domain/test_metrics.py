@@ -205,11 +205,19 @@ def test_clopper_pearson_upper_bound_of_five_percent(passed: int, n: int, is_bel
     assert (metrics.clopper_pearson(passed, n)[1] <= 0.05) is is_below
 
 
-def test_second_implementation_agrees_on_dsr_and_psr() -> None:
-    skfolio = pytest.importorskip("skfolio.measures")
+def test_second_implementation_agrees_on_psr() -> None:
+    from skfolio.measures import probabilistic_sharpe_ratio
+
     series = np.random.default_rng(6).normal(0.1, 1.0, 500)
-    m = metrics.moments(series)
-    if not hasattr(skfolio, "probabilistic_sharpe_ratio"):
-        pytest.skip("this skfolio has no probabilistic Sharpe ratio")
-    assert metrics.psr_of(series) == pytest.approx(float(skfolio.probabilistic_sharpe_ratio(series)), abs=1e-3)
-    assert m.observations == 500
+    assert metrics.psr_of(series) == pytest.approx(float(probabilistic_sharpe_ratio(series)), abs=1e-3)
+    assert 0.5 < metrics.psr_of(series) < 1.0
+
+
+def test_second_implementation_agrees_on_dsr_over_trials() -> None:
+    from skfolio.measures import deflated_sharpe_ratio
+
+    random = np.random.default_rng(7)
+    series, trials = random.normal(0.12, 1.0, 500), random.normal(0.0, 0.03, 40)
+    ours = metrics.dsr(metrics.moments(series), len(trials), float(np.var(trials, ddof=1)))
+    assert ours == pytest.approx(float(deflated_sharpe_ratio(series, trials)), abs=1e-3)
+    assert 0.05 < ours < 0.999
