@@ -2,7 +2,8 @@
 
 Where do I go to…?
     fetch, replicate, load raw ticks            `raw`
-    clean, features, labels, bars               `silver`
+    clean, features, labels                     `silver`
+    bars of the clean ticks                     `bars`
     gold views by dbt                           `gold`
     pin a training set                          `datasets`
     search, validate, test, walk forward        `models`

@@ -70,6 +70,30 @@ def day_range(dates: Sequence[date]) -> str:
     return f"{min(dates).isoformat()} .. {max(dates).isoformat()} ({len(dates)} dates)" if dates else "no dates"
 
 
+def silver_spec(name: str, deps: Sequence[str], description: str) -> dg.AssetSpec:
+    """Return what Dagster is told of a table that Spark writes."""
+    return dg.AssetSpec(
+        ["silver", name],
+        deps=[key.split("/") for key in deps],
+        group_name="silver",
+        owners=OWNERS,
+        kinds={"spark", "iceberg"},
+        description=description,
+        metadata={"dagster/table_name": f"lakehouse.silver.{name}"},
+    )
+
+
+def day_rows(rows: Sequence[Row], dates: Sequence[date]) -> dict[str, Any]:
+    """Return the total, the dates and the rows by table, symbol and date (`lakehouse.silver.count_days`) as metadata."""
+    return {"dagster/row_count": sum(row["rows"] for row in rows), "time_range": day_range(dates), "days": table(rows)}
+
+
+def day_plot(name: str, rows: Sequence[Row]) -> dg.MetadataValue:
+    """Return a bar chart of the rows by symbol and date."""
+    labels = [f"{row['symbol']} {row['date']}" for row in rows]
+    return bar_plot(f"{name} by symbol and date", labels, {name: [float(row["rows"]) for row in rows]})
+
+
 def bar_plot(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> dg.MetadataValue:
     """Return a small bar chart, one colour a series."""
     figure, axes = _figure(title)

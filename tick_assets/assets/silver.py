@@ -1,4 +1,4 @@
-"""Silver assets: clean ticks and rejects, features and labels, bars; written by Spark, audited on a branch, then published.
+"""Silver assets: clean ticks and rejects, features and labels; written by Spark, audited on a branch, then published.
 
 What belongs here: the order of stage, audit and publish, and what is reported. What must not: rules about ticks, SQL.
 """
@@ -9,35 +9,21 @@ from typing import Any
 
 import dagster as dg
 
-from tick_assets.assets.reporting import OWNERS, Row, bar_plot, day_range, now, reporting, table
+from tick_assets.assets.reporting import bar_plot, day_plot, day_range, day_rows, now, reporting, silver_spec, table
 from tick_assets.domain.signals import Strategy
 from tick_assets.lakehouse import publications, silver
 from tick_assets.lakehouse.publishing import AuditError, audit_outside, publish
 from tick_assets.partitions import DAILY, dates_of
 from tick_assets.resources import Road, Scope, SparkEngine
 
-GROUP = "silver"
 SINGLE_RUN = dg.BackfillPolicy.single_run()
-KINDS = {"spark", "iceberg"}
 NO_ROW_IS_LOST = "no_row_is_lost"
-
-
-def _spec(name: str, deps: Sequence[str], description: str) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        ["silver", name],
-        deps=[key.split("/") for key in deps],
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds=KINDS,
-        description=description,
-        metadata={"dagster/table_name": f"lakehouse.silver.{name}"},
-    )
 
 
 @dg.multi_asset(
     specs=[
-        _spec("tick_rejects", ["raw/ticks"], "One refused row with its reason code."),
-        _spec("ticks", ["raw/ticks"], "One valid quote; `seq` is its rank in vendor order before cleaning."),
+        silver_spec("tick_rejects", ["raw/ticks"], "One refused row with its reason code."),
+        silver_spec("ticks", ["raw/ticks"], "One valid quote; `seq` is its rank in vendor order before cleaning."),
     ],
     partitions_def=DAILY,
     backfill_policy=SINGLE_RUN,
@@ -100,8 +86,10 @@ def _by_symbol(counts: Sequence[silver.DayCounts], symbols: Sequence[str], dates
 
 @dg.multi_asset(
     specs=[
-        _spec("features", ["silver/ticks"], "One sampled event with the features of the domain kernel."),
-        _spec("labels", ["silver/ticks"], "What a trade decided at an event would have earned, by the triple barrier at bid and ask."),
+        silver_spec("features", ["silver/ticks"], "One sampled event with the features of the domain kernel."),
+        silver_spec(
+            "labels", ["silver/ticks"], "What a trade decided at an event would have earned, by the triple barrier at bid and ask."
+        ),
     ],
     partitions_def=DAILY,
     backfill_policy=SINGLE_RUN,
@@ -125,41 +113,5 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
         counts = silver.count_days(road.lakehouse, [each.table for each in staged], partitions)
     for name in ("features", "labels"):
         rows = [row for row in counts if row["table"] == f"silver.{name}"]
-        shown = _day_rows(rows, dates) | {"snapshots": str(snapshots), "rows_per_day": _day_plot(name, rows)}
+        shown = day_rows(rows, dates) | {"snapshots": str(snapshots), "rows_per_day": day_plot(name, rows)}
         yield dg.MaterializeResult(asset_key=["silver", name], metadata=report.metadata() | shown)
-
-
-def _day_rows(rows: Sequence[Row], dates: Sequence[date]) -> dict[str, Any]:
-    return {"dagster/row_count": sum(row["rows"] for row in rows), "time_range": day_range(dates), "days": table(rows)}
-
-
-def _day_plot(name: str, rows: Sequence[Row]) -> dg.MetadataValue:
-    labels = [f"{row['symbol']} {row['date']}" for row in rows]
-    return bar_plot(f"{name} by symbol and date", labels, {name: [float(row["rows"]) for row in rows]})
-
-
-@dg.multi_asset(
-    specs=[
-        _spec("bars_1m", ["silver/ticks"], "Minute bars of the mid price, in price units."),
-        _spec("bars_1h", ["silver/ticks"], "Hour bars of the mid price, in price units."),
-    ],
-    partitions_def=DAILY,
-    backfill_policy=SINGLE_RUN,
-    pool="silver_bars",
-)
-def bars(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: SparkEngine) -> Iterator[dg.MaterializeResult]:
-    """Bars in one commit a grain; the gold views only present them."""
-    dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
-    partitions = silver.Partitions(symbols, dates, {})
-    run = context.run.run_id.replace("-", "")[:12]
-    minutes = silver.minute_bars(spark.session, partitions).persist()
-    for grain, rows in (("1m", minutes), ("1h", silver.hour_bars(spark.session, minutes))):
-        name = f"bars_{grain}"
-        with reporting(context, f"silver/{name}") as report:
-            staged = silver.stage_bars(spark.session, partitions, grain, rows, run)
-            audit_outside(spark.session, road.lakehouse, staged)
-            snapshot = publish(spark.session, staged)
-            counts = silver.count_days(road.lakehouse, [staged.table], partitions)
-        shown = _day_rows(counts, dates) | {"snapshot_id": str(snapshot), "bars_per_day": _day_plot(name, counts)}
-        yield dg.MaterializeResult(asset_key=["silver", name], metadata=report.metadata() | shown)
-    minutes.unpersist()

@@ -6,6 +6,6 @@ Where do I go to…?
 - fill dates from a vendor: `ingestion.py`; from local files: `importers/`
 - copy raw files to S3 and prove it: `replication.py`, `object_store.py`
 - define, read and write tables: `tables.py`, `catalog.py`; raw.ticks: `raw_ticks.py`; hash content: `content_hash.py`
-- clean, sample and bar by Spark: `silver.py`, `spark.py`; stage, audit, publish: `publishing.py`, `publications.py`
+- clean and sample by Spark: `silver.py`, `spark.py`; bars: `bars.py`; stage, audit, publish: `publishing.py`, `publications.py`
 - completeness: `hour_ledger.py`; pin a training set: `datasets.py`; signals and orders: `evidence.py`; SQL: `query.py`
 """

@@ -1,7 +1,7 @@
 """Silver by Spark: whole symbol-days through the domain kernel, one task each and no shuffle.
 
 What belongs here: turning Arrow batches of one table into rows of another, and the audits of what was staged. What must not: rules
-about ticks (`domain.kernel`), the branch protocol (`publishing`) or Dagster.
+about ticks (`domain.kernel`), the branch protocol (`publishing`), bars (`bars`) or Dagster.
 
 A task sees one Iceberg file, that is one symbol-day written in vendor order (`raw_ticks`, `stage_ticks`); the rows of a day that spans
 several Arrow batches are gathered first. A day that is split over files would be numbered twice; the audit sees that and refuses it.
@@ -115,30 +115,6 @@ def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strate
     )
 
 
-def bar_day(key: DayKey, rows: pl.DataFrame, every: str) -> pl.DataFrame:
-    """Return the bars of a clean day in price units, stamped with their start; ties within a stamp go by `seq`."""
-    factor = pl.col("price_factor")
-    bid, ask = pl.col("bid_points") / factor, pl.col("ask_points") / factor
-    mid = (pl.col("bid_points") + pl.col("ask_points")) / (2 * factor)
-    return (
-        rows.sort("ts_event", "seq")
-        .with_columns(bid.alias("bid"), ask.alias("ask"), mid.alias("mid"), pl.col("ts_event").dt.truncate(every).alias("start"))
-        .group_by("start", maintain_order=True)
-        .agg(
-            pl.col("symbol", "date", "publication_id").first(),
-            pl.col("mid").first().alias("open"),
-            pl.col("mid").max().alias("high"),
-            pl.col("mid").min().alias("low"),
-            pl.col("mid").last().alias("close"),
-            pl.col("bid").last().alias("bid_close"),
-            pl.col("ask").last().alias("ask_close"),
-            pl.len().cast(pl.Int64).alias("tick_count"),
-            ((pl.col("ask_points") - pl.col("bid_points")) / factor).mean().alias("spread_mean"),
-        )
-        .rename({"start": "ts_event"})
-    )
-
-
 def _by_day(batches: Iterable[pa.RecordBatch], work: Day, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Gather the rows of each (symbol, date), in the order they come, and yield what `work` makes of them."""
     key: DayKey | None = None
@@ -170,11 +146,13 @@ def _by_day(batches: Iterable[pa.RecordBatch], work: Day, schema: pa.Schema) -> 
 # Frames of rows to stage.
 
 
-def _table_schema(spark: SparkSession, table: str) -> StructType:
+def table_schema(spark: SparkSession, table: str) -> StructType:
+    """Return the columns of a table of the lakehouse as Spark types."""
     return spark.table(f"{CATALOG}.{table}").schema
 
 
-def _map_days(source: DataFrame, work: Day, schema: StructType) -> DataFrame:
+def map_days(source: DataFrame, work: Day, schema: StructType) -> DataFrame:
+    """Return what `work` makes of each symbol-day of the rows, one task a file."""
     from pyspark.sql.pandas.types import to_arrow_schema
 
     arrow = to_arrow_schema(schema, timestamp_utc=True)
@@ -189,7 +167,7 @@ def stage_rejects(spark: SparkSession, partitions: Partitions, run: str) -> Stag
     """Stage `silver.tick_rejects`: the refused rows of the current raw rows, with their reasons."""
     work = partial(clean_day, kept=False, publications=dict(partitions.publication_ids))
     table = "silver.tick_rejects"
-    rows = _map_days(_raw_rows(spark, partitions), work, _table_schema(spark, table))
+    rows = map_days(_raw_rows(spark, partitions), work, table_schema(spark, table))
     return stage(spark, table, rows, partitions.symbols, partitions.dates, run)
 
 
@@ -197,7 +175,7 @@ def stage_ticks(spark: SparkSession, partitions: Partitions, run: str) -> Staged
     """Stage `silver.ticks`: the valid rows of the current raw rows, numbered in vendor order before cleaning."""
     work = partial(clean_day, kept=True, publications=dict(partitions.publication_ids))
     table = "silver.ticks"
-    rows = _map_days(_raw_rows(spark, partitions), work, _table_schema(spark, table))
+    rows = map_days(_raw_rows(spark, partitions), work, table_schema(spark, table))
     return stage(spark, table, rows, partitions.symbols, partitions.dates, run)
 
 
@@ -205,53 +183,24 @@ def sampled_events(spark: SparkSession, partitions: Partitions, market: Market, 
     """Return features and labels of the sampled events of published ticks, side by side."""
     from pyspark.sql.types import IntegerType, StructType
 
-    features, labels = _table_schema(spark, "silver.features"), _table_schema(spark, "silver.labels")
+    features, labels = table_schema(spark, "silver.features"), table_schema(spark, "silver.labels")
     extra = [field for field in labels.fields if field.name not in features.names]
     schema = StructType([*features.fields, *extra])
     assert isinstance(schema["label"].dataType, IntegerType)
     source = read_partitions(spark, "silver.ticks", partitions.condition)
-    return _map_days(source, partial(sample_day, market=market, strategy=strategy), schema)
+    return map_days(source, partial(sample_day, market=market, strategy=strategy), schema)
 
 
 def stage_features(spark: SparkSession, partitions: Partitions, events: DataFrame, run: str) -> Staged:
     """Stage `silver.features`."""
-    names = _table_schema(spark, "silver.features").names
+    names = table_schema(spark, "silver.features").names
     return stage(spark, "silver.features", events.select(*names), partitions.symbols, partitions.dates, run)
 
 
 def stage_labels(spark: SparkSession, partitions: Partitions, events: DataFrame, run: str) -> Staged:
     """Stage `silver.labels`: only events that could be traded have one."""
-    names = _table_schema(spark, "silver.labels").names
+    names = table_schema(spark, "silver.labels").names
     return stage(spark, "silver.labels", events.where("label is not null").select(*names), partitions.symbols, partitions.dates, run)
-
-
-def minute_bars(spark: SparkSession, partitions: Partitions) -> DataFrame:
-    """Return the minute bars of published ticks."""
-    source = read_partitions(spark, "silver.ticks", partitions.condition)
-    return _map_days(source, partial(bar_day, every="1m"), _table_schema(spark, "silver.bars_1m"))
-
-
-def hour_bars(spark: SparkSession, minutes: DataFrame) -> DataFrame:
-    """Return the hour bars that minute bars make up; a mean spread is weighted by ticks."""
-    from pyspark.sql import functions as f
-
-    hour = f.date_trunc("hour", f.col("ts_event"))
-    bars = minutes.groupBy("symbol", "date", hour.alias("ts_event"), "publication_id").agg(
-        f.min_by("open", "ts_event").alias("open"),
-        f.max("high").alias("high"),
-        f.min("low").alias("low"),
-        f.max_by("close", "ts_event").alias("close"),
-        f.max_by("bid_close", "ts_event").alias("bid_close"),
-        f.max_by("ask_close", "ts_event").alias("ask_close"),
-        f.sum("tick_count").alias("tick_count"),
-        (f.sum(f.col("spread_mean") * f.col("tick_count")) / f.sum("tick_count")).alias("spread_mean"),
-    )
-    return bars.select(*_table_schema(spark, "silver.bars_1h").names).sortWithinPartitions("symbol", "date", "ts_event")
-
-
-def stage_bars(spark: SparkSession, partitions: Partitions, grain: str, bars: DataFrame, run: str) -> Staged:
-    """Stage `silver.bars_<grain>`; `grain` is 1m or 1h."""
-    return stage(spark, f"silver.bars_{grain}", bars, partitions.symbols, partitions.dates, run)
 
 
 # Audits.
