@@ -2,6 +2,9 @@
 
 `recordings/live-<account>/<SYMBOL>/<date>.csv.part` grows by appends while its UTC date lasts; closed, it is `<date>.csv`, read-only, and
 takes no more. Columns and number formats are those of raw CSV files. Rows that cleaning refuses are recorded too: `seq` counts them.
+
+Nothing is ever taken out of a recording. A line that a crash cut short is ended with `,TORN`, so that it can't be read as a quote with
+other figures: it is a malformed row, here and in the pipeline alike, and counts in `seq`. Its sender had no answer and may send again.
 """
 
 from __future__ import annotations
@@ -15,16 +18,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-
 from serving.clock import date_of, iso_of, parse_stamp
-from serving.symbol_feed import TickRow
+from serving.symbol_feed import TickRow, to_ticks
 from tick_assets.domain.ticks import DAY_US, Ticks, empty_ticks
 
 HEADER = "ts_event,ask_points,bid_points,ask_size,bid_size"
 IDLE_US = 600_000_000
 """A past date's file is closed when it took nothing for this long."""
+TORN_END = b",TORN\n"
 _PART, _DONE = ".csv.part", ".csv"
+_CELLS = 5
 
 
 @dataclass
@@ -83,7 +86,8 @@ class Recorder:
         for path in sorted([*self.root.glob(f"live-*/*/{date_iso}{_PART}"), *self.root.glob(f"live-*/*/{date_iso}{_DONE}")]):
             if path.name.endswith(_PART):
                 _repair_tail(path)
-            found[path.parent.parent.name.removeprefix("live-"), path.parent.name] = parse_csv(path.read_text())
+            text = path.read_bytes().decode("ascii", errors="replace")
+            found[path.parent.parent.name.removeprefix("live-"), path.parent.name] = parse_csv(text, date_iso)
         return found
 
     def _file(self, account: str, symbol: str, day: int, now_us: int) -> _OpenFile:
@@ -125,19 +129,34 @@ def to_csv_line(row: TickRow) -> str:
     return f"{_stamp(ts_us)},{ask},{bid},{_size(ask_size)},{_size(bid_size)}\n"
 
 
-def parse_csv(text: str) -> Ticks:
-    """Return the ticks of a recording."""
-    lines = text.splitlines()[1:]
-    if not lines:
+def parse_csv(text: str, date_iso: str) -> Ticks:
+    """Return the rows of a date's recording; one that does not parse keeps its place, as a quote at zero that the kernel refuses.
+
+    Its stamp is that of the row before it, or of the first that parses, or the date's midnight.
+    """
+    rows = [_parse_line(line) for line in text.removesuffix("\n").split("\n")[1:]]
+    if not rows:
         return empty_ticks()
-    cells = [line.split(",") for line in lines]
-    return Ticks(
-        np.array([parse_stamp(row[0]) for row in cells], np.int64),
-        np.array([int(row[2]) for row in cells], np.int64),
-        np.array([int(row[1]) for row in cells], np.int64),
-        np.array([float(row[4]) if row[4] else math.nan for row in cells], np.float64),
-        np.array([float(row[3]) if row[3] else math.nan for row in cells], np.float64),
-    )
+    first_us = next((row[0] for row in rows if row is not None), parse_stamp(f"{date_iso}T00:00:00Z"))
+    placed: list[TickRow] = []
+    for row in rows:
+        placed.append(row or (placed[-1][0] if placed else first_us, 0, 0, math.nan, math.nan))
+    return to_ticks(placed)
+
+
+def _parse_line(line: str) -> TickRow | None:
+    """Return a tick, or None for a line that is none."""
+    cells = line.split(",")
+    if len(cells) != _CELLS:
+        return None
+    try:
+        return parse_stamp(cells[0]), int(cells[2]), int(cells[1]), _to_size(cells[4]), _to_size(cells[3])
+    except ValueError:
+        return None
+
+
+def _to_size(cell: str) -> float:
+    return float(cell) if cell else math.nan
 
 
 def _stamp(ts_us: int) -> str:
@@ -153,12 +172,18 @@ def _size(size: float) -> str:
 
 
 def _repair_tail(path: Path) -> None:
-    """Cut off a last line that a crash left without its end."""
+    """End a last line that a crash left without its end, and mark it; a header that was cut short held no tick and is dropped."""
     content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole != len(content):
-        with path.open("r+b") as handle:
-            handle.truncate(whole)
+    if not content or content.endswith(b"\n"):
+        return
+    with path.open("r+b") as handle:
+        if b"\n" in content:
+            handle.seek(0, os.SEEK_END)
+            handle.write(TORN_END)
+        else:
+            handle.truncate(0)
+        handle.flush()
+        os.fsync(handle.fileno())
 
 
 def _seal(path: Path) -> None:

@@ -47,7 +47,7 @@ def test_restart_replays_the_recording_and_says_the_same(world: World, tmp_path_
     assert [signal["signal_id"] for signal in before + after] == [signal["signal_id"] for signal in whole]
 
 
-def test_recording_cut_by_a_crash_is_repaired(world: World) -> None:
+def test_line_cut_by_a_crash_stays_and_counts(world: World) -> None:
     ticks = walk(minutes=2)
     with start(world) as client:
         post_live(client, world, ticks.take(slice(0, 10)))
@@ -57,8 +57,9 @@ def test_recording_cut_by_a_crash_is_repaired(world: World) -> None:
     with start(world) as client:
         post_live(client, world, ticks.take(slice(10, 20)))
         feed = client.get("/v1/status", headers=auth("viewer")).json()["feeds"][0]
-    assert feed["seq"] == 20
-    assert len(part.read_text().splitlines()) == 21
+    assert feed["seq"] == 21
+    assert part.read_text().splitlines()[11] == "2026-03-04T08:00:2,TORN"
+    assert len(part.read_text().splitlines()) == 22
 
 
 def test_next_date_closes_the_recording(world: World) -> None:
