@@ -2,23 +2,29 @@
 
 What belongs here: the one plain object around `SqlCatalog`. What must not: definitions of tables (`tables`), large writes (Spark) or SQL.
 
-PyIceberg's `overwrite` makes two snapshots in one commit, so readers see the old rows or the new ones.
+PyIceberg's `overwrite` makes two snapshots in one commit, so readers see the old rows or the new ones. Every commit of rows carries a
+mark of its own in its snapshots (`COMMIT_MARK`). When Postgres's answer to a commit is lost, the outcome is unknown: no file is deleted,
+the table's row is locked once so that the old transaction has ended, and the mark tells whether the commit happened or must be repeated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, Or
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import Table
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from sqlalchemy import select, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random_exponential
 
 from tick_assets.lakehouse.row_filters import at_least, at_most, equal_to, one_of
 from tick_assets.lakehouse.tables import NAMESPACES, PROPERTIES, TABLES, TableDefinition, definition_of
@@ -29,7 +35,17 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 MAIN = "main"
+COMMIT_MARK = "tick.commit-id"
+"""The snapshot property that names the commit it came with; the snapshots of one commit share it."""
+PATIENCE_S = 15.0
+"""How long a commit waits for a catalog that went away; a restart of Postgres takes two or three seconds."""
+LOST = (OperationalError, InterfaceError, CommitStateUnknownException)
+"""What a connection that was cut looks like: a commit may have happened or not."""
 Filter = str | BooleanExpression
+
+
+class CommitUnknownError(RuntimeError):
+    """The catalog did not come back after a commit whose answer was lost: it may have happened or not. No file was deleted."""
 
 
 def partition_filter(
@@ -71,6 +87,8 @@ class Lakehouse:
             "uri": settings.postgres_database_url("catalog"),
             "warehouse": settings.warehouse,
             "init_catalog_tables": "true",
+            # A connection that a restart of Postgres ended is replaced before it is used.
+            "pool_pre_ping": "true",
             "s3.endpoint": settings.s3_address,
             "s3.access-key-id": secrets.s3_access_key,
             "s3.secret-access-key": secrets.s3_secret_key.get_secret_value(),
@@ -145,26 +163,34 @@ class Lakehouse:
                 table.manage_snapshots().create_tag(target, tag).commit()
             return target
 
-        return self._with_retry(attempt)
+        return self._commit(name, attempt)
 
     def drop_branch(self, name: str, branch: str) -> None:
         """Drop a branch; one that is gone already is no error."""
-        if branch in self.branches(name):
-            self._with_retry(lambda: self.table(name).manage_snapshots().remove_branch(branch).commit())
+
+        def attempt() -> None:
+            if branch in self.branches(name):
+                self.table(name).manage_snapshots().remove_branch(branch).commit()
+
+        self._commit(name, attempt)
 
     def drop_tag(self, name: str, tag: str) -> None:
         """Drop a tag; one that is gone already is no error."""
-        if tag in self.tags(name):
-            self._with_retry(lambda: self.table(name).manage_snapshots().remove_tag(tag).commit())
+
+        def attempt() -> None:
+            if tag in self.tags(name):
+                self.table(name).manage_snapshots().remove_tag(tag).commit()
+
+        self._commit(name, attempt)
 
     def rollback(self, name: str, snapshot_id: int) -> int | None:
-        """Make an earlier snapshot what readers see, and return the one that was current before."""
+        """Make another snapshot what readers see, and return the one that was current before; see `history.roll` for what may follow."""
         table = self.table(name)
         before = self.snapshot_id(name)
         if table.snapshot_by_id(snapshot_id) is None:
             known = [snapshot.snapshot_id for snapshot in table.snapshots()][-10:]
             raise LookupError(f"Expected a snapshot of {name}, was {snapshot_id}. The newest are {known}.")
-        self._with_retry(lambda: self.table(name).manage_snapshots().set_current_snapshot(snapshot_id).commit())
+        self._commit(name, lambda: self.table(name).manage_snapshots().set_current_snapshot(snapshot_id).commit())
         return before
 
     def resolve(self, name: str, ref: str = MAIN) -> int | None:
@@ -213,7 +239,8 @@ class Lakehouse:
         """Append rows (Arrow, Polars or dictionaries) and return how many."""
         arrow = self.to_arrow(name, rows)
         if arrow.num_rows:
-            self._with_retry(lambda: self.table(name).append(arrow))
+            mark = _new_mark()
+            self._commit(name, lambda: self.table(name).append(arrow, snapshot_properties=mark), mark)
         return arrow.num_rows
 
     def replace_rows(self, name: str, rows: Any, row_filter: Filter) -> int:
@@ -224,17 +251,18 @@ class Lakehouse:
         import warnings
 
         arrow = self.to_arrow(name, rows)
+        mark = _new_mark()
 
         def attempt() -> None:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Delete operation did not match any records")
                 table = self.table(name)
                 if arrow.num_rows:
-                    table.overwrite(arrow, overwrite_filter=row_filter)
+                    table.overwrite(arrow, overwrite_filter=row_filter, snapshot_properties=mark)
                 elif table.current_snapshot() is not None:
-                    table.delete(row_filter)
+                    table.delete(row_filter, snapshot_properties=mark)
 
-        self._with_retry(attempt)
+        self._commit(name, attempt, mark)
         return arrow.num_rows
 
     def replace_partitions(self, name: str, rows: Any, symbols: Sequence[str], dates: Sequence[date]) -> int:
@@ -269,20 +297,63 @@ class Lakehouse:
             )
         return arrow
 
-    def _with_retry(self, attempt: Callable[[], _T]) -> _T:
-        """Repeat a commit that lost the race against another one; each attempt loads the table anew."""
+    # Commits.
+
+    def _commit(self, name: str, attempt: Callable[[], _T], mark: Mapping[str, str] | None = None) -> _T | None:
+        """Repeat a commit that lost the race against another one, or whose answer was lost and that did not happen.
+
+        Each attempt loads the table anew. Without a mark the attempt must be one that a repeat does not change. None is returned where
+        a commit with a lost answer turns out to have happened.
+        """
+
+        def once() -> _T | None:
+            try:
+                return attempt()
+            except LOST as error:
+                if self._has_landed(name, mark or {}):
+                    return None
+                raise CommitFailedException(f"The connection to the catalog was lost before {name} was committed: {error}") from error
+
         retrying = Retrying(
             retry=retry_if_exception_type(CommitFailedException),
             stop=stop_after_attempt(8),
             wait=wait_random_exponential(0.05, 2),
             reraise=True,
         )
+        return retrying(once)
+
+    def _has_landed(self, name: str, mark: Mapping[str, str]) -> bool:
+        """Tell whether a commit whose answer was lost happened, once its transaction has ended either way."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(LOST), stop=stop_after_delay(PATIENCE_S), wait=wait_fixed(0.5), reraise=True
+        )  # fmt: skip
         try:
-            return retrying(attempt)
-        except CommitStateUnknownException as error:
-            raise RuntimeError(
-                f"Expected a known outcome of the commit, was: {error}. Look at the table's snapshots, then run again."
+            retrying(self._await_transactions, name)
+            snapshots = retrying(self.table, name).snapshots()
+        except LOST as error:
+            raise CommitUnknownError(
+                f"Expected the catalog's answer to a commit to {name} ({dict(mark)}), was a cut connection and none for {PATIENCE_S:.0f} s. "
+                "It may have happened or not; no file was deleted. Start Postgres (`tick up`) and run the same again: it replaces its rows."
             ) from error
+        properties = (snapshot.summary.additional_properties for snapshot in snapshots if snapshot.summary)
+        return bool(mark) and any(mark.items() <= found.items() for found in properties)
+
+    def _await_transactions(self, name: str) -> None:
+        """Lock the table's row in the catalog and let it go: a transaction that changed it has ended when the lock is granted."""
+        namespace, _, table = name.rpartition(".")
+        row = select(IcebergTables.metadata_location).where(
+            IcebergTables.catalog_name == self.catalog.name,
+            IcebergTables.table_namespace == namespace,
+            IcebergTables.table_name == table,
+        )
+        with Session(self.catalog.engine) as session:
+            if self.catalog.engine.dialect.name == "postgresql":
+                session.execute(text(f"set local lock_timeout = '{PATIENCE_S:.0f}s'"))
+            session.execute(row.with_for_update()).all()
+
+
+def _new_mark() -> dict[str, str]:
+    return {COMMIT_MARK: uuid.uuid4().hex}
 
 
 def _any_of(rows: list[dict[str, Any]], keys: tuple[str, ...]) -> BooleanExpression:
