@@ -91,7 +91,19 @@ class Settings(BaseSettings):
     source_order: Annotated[tuple[str, ...], NoDecode] = ()
     vendor_url: str = "https://datafeed.dukascopy.com/datafeed"
     vendor_json_url: str = "https://jetta.dukascopy.com"
-    vendor_concurrency: int = 8
+    vendor_concurrency: int = Field(default=8, ge=1)
+    vendor_rate_per_s: float | None = Field(default=None, ge=0)
+    """Requests a second and feed; 0 is no limit. By default 10 for the vendor's public addresses and no limit for any other."""
+    vendor_attempts: int = Field(default=4, ge=1)
+    """How often one hour is asked of one feed before the next feed, or failure."""
+    vendor_timeout_s: float = Field(default=20.0, gt=0)
+    """How long to wait for the next bytes of an answer; connecting is given half of it."""
+    vendor_total_s: float = Field(default=120.0, gt=0)
+    """How long one hour may take in all, with its retries and pauses."""
+    vendor_second_look_s: float = Field(default=5.0, ge=0)
+    """How long to wait before an empty or failed hour of an open market is asked once more in the same run."""
+    bar_ticks: int = Field(1000, gt=0)
+    """Ticks in a bar of `bars_ticks`."""
     start_date: date = date(2017, 1, 1)
     train_from: date | None = None
     train_to: date | None = None
@@ -116,6 +128,11 @@ class Settings(BaseSettings):
     @property
     def raw_dir(self) -> Path:
         return self.home / "raw"
+
+    @property
+    def instruments_path(self) -> Path:
+        """The vendor's instrument table; `tick vendor instruments --import` writes it."""
+        return self.home / "instruments.csv"
 
     @property
     def datasets_dir(self) -> Path:
