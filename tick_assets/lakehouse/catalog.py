@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +26,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random_exponential
 
+from tick_assets.lakehouse.partition_locks import PartitionLocks
 from tick_assets.lakehouse.row_filters import at_least, at_most, equal_to, one_of
 from tick_assets.lakehouse.tables import NAMESPACES, PROPERTIES, TABLES, TableDefinition, definition_of
 from tick_assets.settings import CATALOG, Settings
@@ -78,6 +79,8 @@ class Lakehouse:
     """The tables of one catalog."""
 
     catalog: SqlCatalog
+    locks: PartitionLocks = field(default_factory=PartitionLocks, compare=False)
+    """Who writes which partition; by default among the threads of this process only."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Lakehouse:
@@ -95,7 +98,7 @@ class Lakehouse:
             "s3.region": settings.s3_region,
             "s3.force-virtual-addressing": "false",
         }
-        return cls(SqlCatalog(CATALOG, **properties))
+        return cls(SqlCatalog(CATALOG, **properties), PartitionLocks.of_postgres(properties["uri"]))
 
     # Definitions.
 
