@@ -135,6 +135,16 @@ class Settings(BaseSettings):
         return self.home / "instruments.csv"
 
     @property
+    def recordings_dir(self) -> Path:
+        """What the signal service recorded; the pipeline only reads it."""
+        return self.home / "recordings"
+
+    @property
+    def side_dir(self) -> Path:
+        """Delivered files of side tables."""
+        return self.home / "side"
+
+    @property
     def datasets_dir(self) -> Path:
         return self.home / "datasets"
 
@@ -205,8 +215,11 @@ class Settings(BaseSettings):
 
     @property
     def sources_in_order(self) -> tuple[str, ...]:
-        """Sources from the most to the least preferred; the configured source is first."""
-        return (self.source, *(name for name in self.source_order if name != self.source))
+        """Sources from the most to the least preferred.
+
+        The configured source is first, unless `source_order` gives it a place: `TICK_SOURCE_ORDER=live-demo,dukascopy` prefers live ticks.
+        """
+        return self.source_order if self.source in self.source_order else (self.source, *self.source_order)
 
 
 def load_settings(**overrides: Any) -> Settings:

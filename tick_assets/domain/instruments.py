@@ -11,6 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 
+SYNTHETIC = "SYN", "synthetic"
+"""What the symbols and the sources of made-up markets begin with."""
+
+
+def is_synthetic(symbol: str, source: str) -> bool:
+    """Tell whether ticks are made up: their source says so, or their symbol does, whoever recorded it."""
+    return symbol.startswith(SYNTHETIC[0]) or source.startswith(SYNTHETIC[1])
+
+
 class UnknownSymbolError(LookupError):
     """A symbol has no section in the market file."""
 

@@ -26,6 +26,7 @@ import polars as pl
 import yaml  # type: ignore[import-untyped]  # no stubs in its wheel
 
 from tick_assets.domain.dataset import TrainingDay, TrainingSet, clean_rows_of, training_set
+from tick_assets.domain.instruments import is_synthetic
 from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SIGMA_INDEX
 from tick_assets.domain.labels import LABEL_SET
 from tick_assets.domain.passports import canonical_json, sha256_hex
@@ -230,7 +231,7 @@ def _content(lakehouse: Lakehouse, request: DatasetRequest, refs: Mapping[str, s
         "content_hash": sha256_hex(canonical_json(hashes)),
         "content_hashes": hashes,
         "rows": {table: sum(part.rows for part in found) for table, found in parts.items()},
-        "is_synthetic": any(str(source).startswith("synthetic") for source in sources),
+        "is_synthetic": any(is_synthetic(symbol, str(source)) for symbol in request.symbols for source in sources),
     }
 
 

@@ -9,16 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from tick_assets.domain.instruments import is_synthetic
 from tick_assets.lakehouse.catalog import whole_partitions
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.lakehouse.silver import DayCounts, DayKey, Partitions, publication_id
 
 if TYPE_CHECKING:
     from tick_assets.lakehouse.catalog import Lakehouse
-
-
-SYNTHETIC = "synthetic"
-"""A source whose name begins so is a made-up market."""
 
 
 def ids_of(store: RawStore, symbols: Sequence[str], dates: Sequence[date], order: Sequence[str]) -> dict[DayKey, str]:
@@ -58,7 +55,7 @@ def record(
             "content_hash": hashes[found.symbol, found.date],
             "published_at": published_at,
             "source": sources.get((found.symbol, found.date)),
-            "is_synthetic": (sources.get((found.symbol, found.date)) or "").startswith(SYNTHETIC),
+            "is_synthetic": is_synthetic(found.symbol, sources.get((found.symbol, found.date)) or ""),
         }
         for found in counts
     ]

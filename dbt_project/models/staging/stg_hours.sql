@@ -8,7 +8,7 @@ renamed as (
         date,
         hour,
         source,
-        starts_with(source, 'synthetic') as is_synthetic,
+        starts_with(source, 'synthetic') or starts_with(symbol, 'SYN') as is_synthetic,
         state,
         revision,
         rows as row_count,

@@ -14,7 +14,7 @@ renamed as (
         price_factor,
         bid_size,
         ask_size,
-        starts_with(source, 'synthetic') as is_synthetic,
+        starts_with(source, 'synthetic') or starts_with(symbol, 'SYN') as is_synthetic,
         publication_id
     from source
 )
