@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
 SYNTHETIC = "SYN", "synthetic"
 """What the symbols and the sources of made-up markets begin with."""
 
