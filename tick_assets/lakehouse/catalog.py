@@ -12,7 +12,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -33,6 +33,7 @@ from tick_assets.settings import CATALOG, Settings
 
 if TYPE_CHECKING:
     import polars as pl
+    from pyiceberg.manifest import DataFile
 
 _T = TypeVar("_T")
 MAIN = "main"
@@ -168,6 +169,16 @@ class Lakehouse:
 
         return self._commit(name, attempt)
 
+    def keep_branch(self, name: str, branch: str, snapshot_id: int, kept_for: timedelta) -> None:
+        """Make a branch of a snapshot; once it is older, expiry of the table's snapshots may drop it."""
+        age_ms = int(kept_for.total_seconds() * 1000)
+
+        def attempt() -> None:
+            if self.snapshot_id(name, branch) != snapshot_id:
+                self.table(name).manage_snapshots().create_branch(snapshot_id, branch, max_ref_age_ms=age_ms).commit()
+
+        self._commit(name, attempt)
+
     def drop_branch(self, name: str, branch: str) -> None:
         """Drop a branch; one that is gone already is no error."""
 
@@ -228,7 +239,9 @@ class Lakehouse:
         if snapshot is None:
             empty = schema_to_pyarrow(table.schema(), include_field_ids=False).empty_table()
             return empty if columns == ("*",) else empty.select(list(columns))
-        return table.scan(row_filter=row_filter, selected_fields=columns, snapshot_id=snapshot).to_arrow()
+        # With a snapshot's id the columns are those of its time; `main` has a column from the moment it is added.
+        at = None if ref == MAIN else snapshot
+        return table.scan(row_filter=row_filter, selected_fields=columns, snapshot_id=at).to_arrow()
 
     def frame(self, name: str, row_filter: Filter = AlwaysTrue(), ref: str = MAIN, columns: tuple[str, ...] = ("*",)) -> pl.DataFrame:  # noqa: B008
         """Read rows as a Polars frame; see `scan`."""
@@ -271,6 +284,27 @@ class Lakehouse:
     def replace_partitions(self, name: str, rows: Any, symbols: Sequence[str], dates: Sequence[date]) -> int:
         """Replace the rows of all these symbols and dates, in one commit; a pair without rows ends up empty."""
         return self.replace_rows(name, rows, whole_partitions(symbols, dates))
+
+    def replace_files(self, name: str, files: Sequence[DataFile], row_filter: BooleanExpression) -> None:
+        """Put data files that exist in the place of those that hold the rows which the filter names, in one commit.
+
+        The filter must name whole partitions, and the files hold rows of them only. Other partitions may change meanwhile.
+        """
+        mark = _new_mark()
+
+        def attempt() -> None:
+            table = self.table(name)
+            present = [task.file for task in table.scan(row_filter=row_filter).plan_files()] if table.current_snapshot() else []
+            if not present and not files:
+                return
+            with table.transaction() as transaction, transaction.update_snapshot(snapshot_properties=mark).overwrite() as overwrite:
+                overwrite.delete_by_predicate(row_filter)
+                for file in present:
+                    overwrite.delete_data_file(file)
+                for file in files:
+                    overwrite.append_data_file(file)
+
+        self._commit(name, attempt, mark)
 
     def replace_keys(self, name: str, rows: Any, keys: tuple[str, ...]) -> int:
         """Replace the rows that agree with these in all `keys` (an upsert of a small table), in one commit."""
@@ -335,8 +369,8 @@ class Lakehouse:
             snapshots = retrying(self.table, name).snapshots()
         except LOST as error:
             raise CommitUnknownError(
-                f"Expected the catalog's answer to a commit to {name} ({dict(mark)}), was a cut connection and none for {PATIENCE_S:.0f} s. "
-                "It may have happened or not; no file was deleted. Start Postgres (`tick up`) and run the same again: it replaces its rows."
+                f"Expected the catalog's answer to a commit to {name} ({dict(mark)}), was a cut connection and none in {PATIENCE_S:.0f} s. "
+                "It may have happened or not; no file was deleted. Start Postgres (`tick up`), run the same again: it replaces its rows."
             ) from error
         properties = (snapshot.summary.additional_properties for snapshot in snapshots if snapshot.summary)
         return bool(mark) and any(mark.items() <= found.items() for found in properties)
