@@ -18,6 +18,13 @@ ingest_ticks_job = dg.define_asset_job(
     description="From the vendor's hours to gold views, for a range of dates in one run.",
 )
 
+ingest_live_ticks_job = dg.define_asset_job(
+    "ingest_live_ticks_job",
+    selection=dg.AssetSelection.assets("raw/live_ticks_csv", "raw/replica", "raw/ticks") | dg.AssetSelection.groups("silver"),
+    executor_def=IN_PROCESS,
+    description="From closed recordings of the signal service to silver; no vendor is asked.",
+)
+
 train_models_job = dg.define_asset_job(
     "train_models_job",
     selection=dg.AssetSelection.groups("datasets", "models"),
@@ -40,4 +47,4 @@ ingest_evidence_job = dg.define_asset_job(
     description="Signals and order events of the service as tables.",
 )
 
-ALL_JOBS = [ingest_ticks_job, train_models_job, deploy_champion_job, ingest_evidence_job]
+ALL_JOBS = [ingest_ticks_job, ingest_live_ticks_job, train_models_job, deploy_champion_job, ingest_evidence_job]

@@ -3,11 +3,16 @@
 What belongs here: reading events and asking for runs; every request carries a key that makes a repeat a no-op.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import dagster as dg
 
-from tick_assets.jobs import deploy_champion_job
+from tick_assets.assets.reporting import now
+from tick_assets.jobs import deploy_champion_job, ingest_live_ticks_job
+from tick_assets.lakehouse.live_recordings import Recording, waiting_recordings
+from tick_assets.resources import Road
 
 GATE_VERDICT = dg.AssetKey(["models", "gate_verdict"])
 
@@ -39,4 +44,28 @@ def gate_passed_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRe
         yield dg.SkipReason(f"No new passed verdict among {len(fetched.records)} new verdicts.")
 
 
-ALL_SENSORS = [gate_passed_sensor]
+@dg.sensor(job=ingest_live_ticks_job, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def recording_closed_sensor(context: dg.SensorEvaluationContext, road: Road) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Ask for the ingestion of each past date whose recordings are closed and not in the raw store; so yesterday's come after midnight.
+
+    The run key says which recordings of which size, so a date is asked for again only when another recording of it waits. A recording of
+    a symbol that the market file lacks waits until the file has it.
+    """
+    waiting = waiting_recordings(road.settings.recordings_dir, road.raw_store, now())
+    known = [recording for recording in waiting if recording.symbol in road.market.instruments]
+    for day, dated in groupby(known, key=lambda recording: recording.date.isoformat()):
+        recordings = list(dated)
+        symbols = sorted({recording.symbol for recording in recordings})
+        config = {"resources": {"scope": {"config": {"symbols": symbols}}}}
+        yield dg.RunRequest(run_key=_run_key(day, recordings), partition_key=day, run_config=config)
+    if not known:
+        unknown = ", ".join(sorted({recording.symbol for recording in waiting}))
+        yield dg.SkipReason(f"The market file lacks {unknown}." if unknown else "No closed recording waits.")
+
+
+def _run_key(day: str, recordings: Sequence[Recording]) -> str:
+    stated = "|".join(f"{recording.source}/{recording.symbol}/{recording.path.stat().st_size}" for recording in recordings)
+    return f"{day}-{hashlib.sha256(stated.encode()).hexdigest()[:16]}"
+
+
+ALL_SENSORS = [gate_passed_sensor, recording_closed_sensor]

@@ -5,13 +5,19 @@ What belongs here: assembly. What must not: running assets (`test_road`). It lie
 
 from __future__ import annotations
 
+from functools import cached_property
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
+from tick_assets.settings import Settings
+
+BARS = ("bars_1s", "bars_1m", "bars_1h", "bars_ticks")
 KEYS = {
-    *(f"raw/{name}" for name in ("ticks_csv", "replica", "ticks")),
-    *(f"silver/{name}" for name in ("ticks", "tick_rejects", "features", "labels", "bars_1m", "bars_1h")),
-    *(f"gold/{name}" for name in ("bars_1m", "bars_1h", "symbol_days", "quality", "training_examples", "verdicts", "signals", "orders")),
+    *(f"raw/{name}" for name in ("ticks_csv", "live_ticks_csv", "replica", "ticks")),
+    *(f"silver/{name}" for name in ("ticks", "tick_rejects", "features", "labels", *BARS)),
+    *(f"gold/{name}" for name in (*BARS, "symbol_days", "quality", "training_examples", "verdicts", "signals", "orders")),
     "datasets/training_set",
     *(f"models/{name}" for name in ("candidate", "validation", "test", "walk_forward", "mt5_backtest", "gate_verdict")),
     "deployment/champion",
@@ -65,6 +71,7 @@ def test_each_job_covers_one_kind_of_partition(definitions: dg.Definitions) -> N
 
 JOBS = {
     "ingest_ticks_job": "DailyPartitionsDefinition",
+    "ingest_live_ticks_job": "DailyPartitionsDefinition",
     "train_models_job": "MultiPartitionsDefinition",
     "deploy_champion_job": "MultiPartitionsDefinition",
     "ingest_evidence_job": "DailyPartitionsDefinition",
@@ -83,3 +90,27 @@ def test_sensor_asks_once_for_a_passed_verdict_and_never_for_a_rejected_one(defi
     assert [(request.run_key, request.partition_key) for request in requests] == [("id-of-direction|SYNEDGE", "direction|SYNEDGE")]
     again = dg.build_sensor_context(instance=instance, cursor=context.cursor, repository_def=definitions.get_repository_def())
     assert [each for each in gate_passed_sensor(again) if isinstance(each, dg.RunRequest)] == []
+
+
+def test_sensor_asks_once_for_a_closed_recording_of_a_known_symbol(definitions: dg.Definitions, tmp_path: Path) -> None:
+    from tick_assets.resources import Road
+    from tick_assets.sensors import recording_closed_sensor
+    from tick_assets.settings import load_settings
+
+    class RecordedRoad(Road):
+        """A road over this test's recordings."""
+
+        @cached_property
+        def settings(self) -> Settings:
+            return load_settings(home=tmp_path)
+
+    for symbol in ("EURUSD", "ABCDEF"):
+        folder = tmp_path / "recordings" / "live-demo" / symbol
+        folder.mkdir(parents=True)
+        (folder / "2024-01-10.csv").write_text("ts_event,ask_points,bid_points,ask_size,bid_size\n")
+    context = dg.build_sensor_context(resources={"road": RecordedRoad()}, repository_def=definitions.get_repository_def())
+    first, again = (list(recording_closed_sensor(context)) for _ in range(2))
+    (request,) = first
+    assert isinstance(request, dg.RunRequest)
+    assert (request.partition_key, request.run_config["resources"]["scope"]["config"]["symbols"]) == ("2024-01-10", ["EURUSD"])
+    assert [each.run_key for each in again if isinstance(each, dg.RunRequest)] == [request.run_key]

@@ -143,12 +143,19 @@ def ingest_recordings(
     return LiveReport(tuple(done), tuple(refused))
 
 
+def waiting_recordings(root: Path, store: RawStore, now: datetime) -> list[Recording]:
+    """Return the recordings of past dates that nobody goes on with and that have no r000 yet, by date."""
+    found = [recording for recording in find_recordings(root, recorded_dates(root)) if is_final(recording, now)]
+    waiting = [each for each in found if not store.revisions(each.source, each.symbol, each.date)]
+    return sorted(waiting, key=lambda each: (each.date, each.source, each.symbol))
+
+
 def _ingest(recording: Recording, store: RawStore, instrument: Instrument, now: datetime) -> RecordedDate:
     recording = _settled(recording)
-    is_final = _is_final(recording, now)
-    content = read_lines(recording, is_final=is_final)
+    ended = is_final(recording, now)
+    content = read_lines(recording, ended=ended)
     lines = parse_lines(content, recording)
-    outcomes = hour_outcomes(content, lines, recording, instrument, now, is_final=is_final)
+    outcomes = hour_outcomes(content, lines, recording, instrument, now, ended=ended)
     source, symbol, day = recording.source, recording.symbol, recording.date
     before = store.manifest(source, symbol, day) or Manifest(source, symbol, day.isoformat(), instrument.price_factor, ORIGIN)
     news = [outcome for outcome in outcomes if not _is_known(before.hours[outcome.hour], outcome)]
@@ -177,7 +184,7 @@ def _settled(recording: Recording) -> Recording:
     return replace(recording, path=part if part.exists() else recording.closed_path)
 
 
-def _is_final(recording: Recording, now: datetime) -> bool:
+def is_final(recording: Recording, now: datetime) -> bool:
     """Tell whether nobody goes on with a recording."""
     if recording.is_closed:
         return True
@@ -185,7 +192,7 @@ def _is_final(recording: Recording, now: datetime) -> bool:
     return recording.date < now.astimezone(UTC).date() and now - touched >= IDLE
 
 
-def read_lines(recording: Recording, *, is_final: bool) -> bytes:
+def read_lines(recording: Recording, *, ended: bool) -> bytes:
     """Return the whole lines of a recording, its header first.
 
     An unfinished last line is none yet; in a recording that is final it is ended as the service would end it.
@@ -197,7 +204,7 @@ def read_lines(recording: Recording, *, is_final: bool) -> bytes:
     if not content.startswith(_HEADER):
         header = content.partition(b"\n")[0].decode(errors="replace")
         raise RecordingError(f"Expected the columns {raw_csv.HEADER.rstrip()}, was {header!r}. Restore the file.")
-    return content + f"{TORN_END}\n".encode() if is_final and end < len(content) else content[:end]
+    return content + f"{TORN_END}\n".encode() if ended and end < len(content) else content[:end]
 
 
 def parse_lines(content: bytes, recording: Recording) -> pl.DataFrame:
@@ -219,16 +226,16 @@ def parse_lines(content: bytes, recording: Recording) -> pl.DataFrame:
 
 
 def hour_outcomes(
-    content: bytes, lines: pl.DataFrame, recording: Recording, instrument: Instrument, now: datetime, *, is_final: bool
+    content: bytes, lines: pl.DataFrame, recording: Recording, instrument: Instrument, now: datetime, *, ended: bool
 ) -> list[HourOutcome]:
     """Say what each complete hour of a recording is; an hour without ticks is `closed` by calendar, else `vendor_empty`."""
     if len(lines) and lines["hour"].null_count() == len(lines):
-        if not is_final:
+        if not ended:
             return []
         reason = f"RECORDING_UNPLACED: expected a stamp of {recording.date}, was none in {len(lines)} lines"
         return [HourOutcome(hour, HourState.FAILED, now, response=content if hour == 0 else b"", reason=reason) for hour in range(HOURS)]
     newest = lines["hour"].max()
-    complete = range(HOURS) if is_final else range(newest if isinstance(newest, int) else 0)
+    complete = range(HOURS) if ended else range(newest if isinstance(newest, int) else 0)
     is_open = open_hours(instrument.asset_class, recording.date)
     parts = {hour: part for (hour,), part in lines.group_by("hour", maintain_order=True)}
     return [

@@ -24,6 +24,7 @@ from tick_assets.lakehouse.live_recordings import (
     read_lines,
     recorded_dates,
     rows_of_delivery,
+    waiting_recordings,
 )
 from tick_assets.lakehouse.raw_store import HOURS, RawStore
 from tick_assets.lakehouse.raw_ticks import read_day
@@ -267,19 +268,26 @@ def test_dates_of_recordings_are_listed(root: Path) -> None:
     assert recorded_dates(root) == [DAY]
 
 
+def test_recording_waits_until_it_is_ingested(root: Path, store: RawStore, market: Market) -> None:
+    write(root, MORNING)
+    assert waiting_recordings(root, store, DURING) == []
+    path = write(root, MORNING, closed=True)
+    assert waiting_recordings(root, store, AFTER) == [Recording(path, SOURCE, SYMBOL, DAY)]
+    ingest(root, store, market, AFTER)
+    assert waiting_recordings(root, store, AFTER) == []
+
+
 CELLS = st.one_of(
     st.sampled_from(["2024-01-10T08:00:00.000Z", "2024-01-10T23:59:59.999999Z", "2024-01-11T00:00:00.000Z", "110003", ""]), st.text()
 )
 
 
 @given(st.binary(max_size=60), st.lists(st.lists(CELLS, max_size=6).map(",".join)), st.booleans())
-def test_any_bytes_end_in_lines_that_add_up(
-    tmp_path_factory: pytest.TempPathFactory, tail: bytes, lines: list[str], is_final: bool
-) -> None:
+def test_any_bytes_end_in_lines_that_add_up(tmp_path_factory: pytest.TempPathFactory, tail: bytes, lines: list[str], ended: bool) -> None:
     path = tmp_path_factory.getbasetemp() / f"{DAY}.csv"
     path.write_bytes(raw_csv.HEADER.encode() + "".join(f"{line}\n" for line in lines).encode(errors="replace") + tail)
     recording = Recording(path, SOURCE, SYMBOL, DAY)
-    content = read_lines(recording, is_final=is_final)
+    content = read_lines(recording, ended=ended)
     parsed = parse_lines(content, recording)
     assert raw_csv.HEADER.encode() + b"".join(content[start:end] for start, end in parsed.select("start", "end").rows()) == content
     assert content.startswith(path.read_bytes()) or path.read_bytes().startswith(content)
