@@ -1,29 +1,42 @@
 """Fill symbol-dates of the raw store from a vendor.
 
-What belongs here: which hours to ask, what an answer means for the ledger, the order of work. What must not: HTTP, CSV text, Dagster.
+What belongs here: which hours to ask, what an answer means for the ledger, what a date's end is. What must not: HTTP, threads, CSV text,
+Dagster.
+
+- An hour before the vendor's first tick of the instrument is `closed` with the reason `BEFORE_FIRST_TICK` and is never asked: there was no
+  market at this vendor yet, and nobody will ever deliver it. So the five states stay five, and a hole stays a hole.
+- An hour that is in doubt (no bytes although the market is open, an error, a payload that is no hour) is asked a second time later in the
+  run, of the other feed if there is one, and stays `pending` until then. The second answer counts.
+- What was answered is kept at once, also when the run is interrupted: a later run asks only hours without an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from tick_assets.domain.hour_states import HourState
 from tick_assets.domain.instruments import Instrument, Market
 from tick_assets.domain.market_calendar import open_hours
+from tick_assets.lakehouse.hour_fetching import DateTask, Delivery, HourFetcher
 from tick_assets.lakehouse.raw_csv import rows_from_ticks
 from tick_assets.lakehouse.raw_store import HourOutcome, Manifest, RawStore
+from tick_assets.lakehouse.revision_diffs import write_missing_diffs
 from tick_assets.lakehouse.vendors.dukascopy import utc_now
 from tick_assets.lakehouse.vendors.port import HourResponse, PayloadError, TickVendor
 from tick_assets.lakehouse.vendors.wire_formats import decode_hour, is_web_page
 
 IMPORT_PREFIX = "import-"
 SYNTHETIC_PREFIX = "synthetic"
+BEFORE_FIRST_TICK = "BEFORE_FIRST_TICK"
 _PAYLOAD_ATTEMPTS = 2
-_DATES_AHEAD = 3
 _HTTP_OK, _HTTP_NOT_FOUND = 200, 404
+
+
+class InstrumentMismatchError(RuntimeError):
+    """The market file and the vendor's instrument table disagree on an instrument."""
 
 
 class SourceError(RuntimeError):
@@ -46,7 +59,9 @@ class DateReport:
     def to_event(self) -> str:
         """Return one line of key=value fields for a log."""
         states = " ".join(f"{state}={count}" for state, count in self.states.items() if count)
-        fields = f"event=ticks_ingested symbol={self.symbol} date={self.date} rows={self.rows} asked={self.asked_hours} {states}"
+        fields = f"event=ticks_ingested symbol={self.symbol} date={self.date} rows={self.rows} asked={self.asked_hours} {states}".rstrip()
+        if self.new_revision is not None:
+            fields += f" revision={self.new_revision}"
         return f"{fields} skipped={self.skipped_because!r}" if self.skipped_because else fields
 
 
@@ -70,12 +85,79 @@ class IngestionReport:
         )
 
 
-@dataclass(frozen=True)
-class _Task:
-    symbol: str
-    date: date
-    hours: tuple[int, ...]
-    skipped_because: str = ""
+class _Progress:
+    """Counts final hours and writes one line every few seconds."""
+
+    def __init__(self, hours: int, say: Callable[[str], None] | None, monotonic: Callable[[], float]) -> None:
+        self.hours, self.done, self.failed = hours, 0, 0
+        self._say = say
+        self._monotonic = monotonic
+        self._started_at = monotonic()
+
+    def say(self, line: str) -> None:
+        if self._say is not None:
+            self._say(line)
+
+    def count(self, asked: Sequence[HourOutcome]) -> None:
+        self.done += len(asked)
+        self.failed += sum(outcome.state is HourState.FAILED for outcome in asked)
+
+    def beat(self, in_doubt: int, feeds: str) -> None:
+        seconds = self._monotonic() - self._started_at
+        rate = self.done / seconds if seconds > 0 else 0.0
+        line = f"event=ingestion_progress hours={self.done}/{self.hours} hours_per_s={rate:.1f} failed={self.failed} in_doubt={in_doubt}"
+        self.say(f"{line} seconds={seconds:.0f} {feeds}".rstrip())
+
+
+class _Dates:
+    """What the store knows of each date under way, and the reports of those that are done."""
+
+    def __init__(self, store: RawStore, market: Market, source: str, clock: Callable[[], datetime], progress: _Progress) -> None:
+        self.reports: dict[tuple[str, date], DateReport] = {}
+        self._store = store
+        self._market = market
+        self._source = source
+        self._clock = clock
+        self._progress = progress
+        self._failures: dict[tuple[str, date], dict[int, str]] = {}
+        self._revisions: dict[tuple[str, date], int] = {}
+
+    def take(self, delivery: Delivery) -> None:
+        """Record what came; with a task's last delivery its report is made and said."""
+        task = delivery.task
+        key = (task.symbol, task.date)
+        if delivery.outcomes:
+            self._record(key, delivery.outcomes)
+        self._progress.count([outcome for outcome in delivery.outcomes if outcome.hour in task.hours])
+        if delivery.is_last:
+            self.reports[key] = self._report(task)
+            self._progress.say(self.reports[key].to_event())
+
+    def _record(self, key: tuple[str, date], outcomes: Sequence[HourOutcome]) -> None:
+        symbol, day = key
+        factor = self._market.instrument(symbol).price_factor
+        report = self._store.record(self._source, symbol, day, factor, outcomes, now=self._clock())
+        failures = self._failures.setdefault(key, {})
+        failures.update({outcome.hour: outcome.reason for outcome in outcomes if outcome.state is HourState.FAILED})
+        if report.new_revision is not None:
+            self._revisions[key] = report.new_revision
+        for diff in write_missing_diffs(self._store, self._source, symbol, day):
+            self._progress.say(diff.to_event())
+
+    def _report(self, task: DateTask) -> DateReport:
+        key = (task.symbol, task.date)
+        factor = self._market.instrument(task.symbol).price_factor
+        manifest = self._store.manifest(self._source, *key) or Manifest(self._source, task.symbol, task.date.isoformat(), factor)
+        return DateReport(
+            symbol=task.symbol,
+            date=task.date,
+            asked_hours=len(task.hours),
+            rows=sum(entry.rows for entry in manifest.hours),
+            states={str(state): sum(entry.state is state for entry in manifest.hours) for state in HourState},
+            new_revision=self._revisions.get(key),
+            failures=self._failures.get(key, {}),
+            skipped_because=task.skipped_because,
+        )
 
 
 def ingest_dates(
@@ -89,30 +171,74 @@ def ingest_dates(
     clock: Callable[[], datetime] = utc_now,
     refetch: bool = False,
     progress: Callable[[str], None] | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> IngestionReport:
     """Ask the vendor for the hours of each symbol-date that have no answer yet, and record what came; `refetch` asks for all again.
 
-    Hours that are not over yet stay pending. Dates that an import filled are skipped. Other hours go on when one fails.
+    Hours that are not over yet stay pending. Dates that an import filled are skipped. Other hours go on when one fails. An interrupt ends
+    the asking, keeps what was answered and rises.
     """
-    tasks = [_plan(store, source, symbol, day, clock(), refetch=refetch) for symbol in symbols for day in dates]
-    reports = []
-    with ThreadPoolExecutor(max_workers=max(vendor.concurrency, 1), thread_name_prefix="vendor") as pool:
-        for task, outcomes in _fetch_ahead(pool, vendor, market, source, tasks):
-            report = _record(store, market.instrument(task.symbol), source, task, outcomes, clock())
-            reports.append(report)
-            if progress is not None:
-                progress(report.to_event())
-    return IngestionReport(tuple(reports))
+    for symbol in symbols:
+        _require_listed(vendor, market.instrument(symbol))
+    tasks = [_plan(vendor, store, source, symbol, day, clock(), refetch=refetch) for symbol in symbols for day in dates]
+    counts = _Progress(sum(len(task.hours) for task in tasks), progress, monotonic)
+    done = _Dates(store, market, source, clock, counts)
+
+    def ask(task: DateTask, hour: int, avoiding: str) -> HourOutcome:
+        return _ask_hour(vendor, market.instrument(task.symbol), source, task.date, hour, avoiding)
+
+    def beat() -> None:
+        counts.beat(fetcher.hours_in_doubt, vendor.describe_feeds())
+
+    fetcher = HourFetcher(vendor, ask, _is_in_doubt, beat, monotonic=monotonic)
+    try:
+        for delivery in fetcher.run(tasks):
+            done.take(delivery)
+    except BaseException as error:
+        finished = fetcher.stop()
+        if not isinstance(error, Exception):
+            for delivery in finished:
+                done.take(delivery)
+            counts.say(f"event=ingestion_interrupted hours={counts.done}/{counts.hours} kept={counts.done}")
+        raise
+    fetcher.close()
+    return IngestionReport(tuple(done.reports[task.symbol, task.date] for task in tasks))
 
 
-def _plan(store: RawStore, source: str, symbol: str, day: date, now: datetime, *, refetch: bool) -> _Task:
+def _require_listed(vendor: TickVendor, instrument: Instrument) -> None:
+    """Compare an instrument with the vendor's own table before anything is asked or written."""
+    listed = vendor.listing(instrument.symbol)
+    if listed is None:
+        return
+    if listed.point_factor != instrument.price_factor:
+        raise InstrumentMismatchError(
+            f"Expected the vendor's point factor {listed.point_factor} as price_factor of {instrument.symbol}, "
+            f"was {instrument.price_factor} in the market file. Correct it there, or import a newer instrument table."
+        )
+    if listed.code != instrument.dukascopy_code:
+        raise InstrumentMismatchError(
+            f"Expected the vendor's code {listed.code!r} as dukascopy_code of {instrument.symbol}, "
+            f"was {instrument.dukascopy_code!r} in the market file. Correct it there, or import a newer instrument table."
+        )
+
+
+def _is_in_doubt(outcome: HourOutcome) -> bool:
+    return outcome.state in (HourState.VENDOR_EMPTY, HourState.FAILED)
+
+
+def _plan(vendor: TickVendor, store: RawStore, source: str, symbol: str, day: date, now: datetime, *, refetch: bool) -> DateTask:
     filled_by = _import_of(store, symbol, day)
     if filled_by and not refetch:
-        return _Task(symbol, day, (), f"filled by {filled_by}")
+        return DateTask(symbol, day, (), skipped_because=f"filled by {filled_by}")
     manifest = store.manifest(source, symbol, day)
     wanted = tuple(range(24)) if refetch or manifest is None else manifest.hours_to_ask
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return _Task(symbol, day, tuple(hour for hour in wanted if midnight + timedelta(hours=hour + 1) <= now))
+    over = tuple(hour for hour in wanted if midnight + timedelta(hours=hour + 1) <= now)
+    listed = vendor.listing(symbol)
+    if listed is not None and listed.tick_start is not None and day < listed.tick_start:
+        reason = f"{BEFORE_FIRST_TICK}: the vendor's first tick is of {listed.tick_start}"
+        return DateTask(symbol, day, (), tuple(HourOutcome(hour, HourState.CLOSED, now, reason=reason) for hour in over))
+    return DateTask(symbol, day, over)
 
 
 def _import_of(store: RawStore, symbol: str, day: date) -> str:
@@ -123,31 +249,17 @@ def _import_of(store: RawStore, symbol: str, day: date) -> str:
     return ""
 
 
-def _fetch_ahead(
-    pool: ThreadPoolExecutor, vendor: TickVendor, market: Market, source: str, tasks: Sequence[_Task]
-) -> Iterator[tuple[_Task, list[HourOutcome]]]:
-    """Yield tasks in order while the hours of the next few are already being asked; memory stays bounded."""
-    running: list[tuple[_Task, list[Future[HourOutcome]]]] = []
-    for task in tasks:
-        instrument = market.instrument(task.symbol)
-        running.append((task, [pool.submit(_ask_hour, vendor, instrument, source, task.date, hour) for hour in task.hours]))
-        if len(running) > _DATES_AHEAD:
-            done, futures = running.pop(0)
-            yield done, [future.result() for future in futures]
-    for task, futures in running:
-        yield task, [future.result() for future in futures]
-
-
-def _ask_hour(vendor: TickVendor, instrument: Instrument, source: str, day: date, hour: int) -> HourOutcome:
-    """Ask once, and once more when the payload is no hour of ticks: a cut transfer looks like that."""
+def _ask_hour(vendor: TickVendor, instrument: Instrument, source: str, day: date, hour: int, avoiding: str) -> HourOutcome:
+    """Ask once, and at once again, of the other feed first, when the payload is no hour of ticks: a cut transfer looks like that."""
     at = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
     is_open = open_hours(instrument.asset_class, day)[hour]
     for _ in range(_PAYLOAD_ATTEMPTS):
-        response = vendor.fetch_hour(instrument.symbol, at)
+        response = vendor.fetch_hour(instrument.symbol, at, avoiding=avoiding)
         _require_honest_source(response, source)
         outcome = classify(response, price_factor=instrument.price_factor, is_open=is_open)
         if outcome.state is not HourState.FAILED or response.http_status != _HTTP_OK:
             break
+        avoiding = response.wire_format
     return outcome
 
 
@@ -181,18 +293,3 @@ def classify(response: HourResponse, *, price_factor: int, is_open: bool) -> Hou
         return outcome(no_rows)
     rows = rows_from_ticks(ticks)
     return HourOutcome(response.hour.hour, HourState.OK, response.fetched_at, response.url, response.wire_format, response.payload, rows)
-
-
-def _record(
-    store: RawStore, instrument: Instrument, source: str, task: _Task, outcomes: Sequence[HourOutcome], now: datetime
-) -> DateReport:
-    new_revision = None
-    if outcomes:
-        new_revision = store.record(source, task.symbol, task.date, instrument.price_factor, outcomes, now=now).new_revision
-    manifest = store.manifest(source, task.symbol, task.date) or Manifest(
-        source, task.symbol, task.date.isoformat(), instrument.price_factor
-    )
-    states = {str(state): sum(entry.state is state for entry in manifest.hours) for state in HourState}
-    failures = {outcome.hour: outcome.reason for outcome in outcomes if outcome.state is HourState.FAILED}
-    rows = sum(entry.rows for entry in manifest.hours)
-    return DateReport(task.symbol, task.date, len(outcomes), rows, states, new_revision, failures, task.skipped_because)

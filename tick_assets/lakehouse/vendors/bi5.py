@@ -2,6 +2,9 @@
 
 What belongs here: paths, bytes to ticks and back. What must not: sockets, files, ledger states.
 Sizes are float32 millions on the wire and units in `Ticks`: the shortest decimal of the float32, times a million.
+The bytes carry no date: a wrong month in the path can't be seen in them, so paths have a table test, and offsets must lie inside the hour.
+Nothing promises that offsets rise. Equal ones are different quotes; a falling one was never met in 3.6 million real rows, is no error, and
+is sorted by stamp when rows are stored, while the delivery itself is kept as it came.
 """
 
 from __future__ import annotations

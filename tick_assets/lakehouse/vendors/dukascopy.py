@@ -1,65 +1,121 @@
 """Ask Dukascopy, or a twin of it, for hours.
 
-What belongs here: requests, retries, the choice between the two feeds. What must not: decoding, ledger states.
+What belongs here: requests, retries, the choice between the feeds. What must not: decoding, ledger states.
 
-Worth a retry: no answer, 429 and 5xx, and an empty body of an hour in which the market is open. Not worth one: any other answer.
-A feed that has never answered is given up for the other one, if there is another: since July 2026 users report that the bi5 feed hangs.
+An hour is asked of the first feed that answers. Worth another attempt at the same feed, after a back-off with jitter: no answer (reset,
+time-out, cut body), 429 and 5xx. Any other bad status goes to the next feed at once. A feed that fails again and again is suspended
+(`circuit.py`); an hour waits for a suspended feed only when no other feed is left, and never beyond its total time.
+Why two feeds: since July 2026 users report that the bi5 feed completes its TLS handshake and then sends nothing.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential, wait_random
+from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential, wait_random
 
 from tick_assets.domain.instruments import Instrument, Market, parse_market
 from tick_assets.domain.market_calendar import is_open
-from tick_assets.lakehouse.vendors.bi5 import bi5_path
-from tick_assets.lakehouse.vendors.json_feed import json_path
-from tick_assets.lakehouse.vendors.port import SOURCE_HEADER, HourResponse, TickVendor
-from tick_assets.lakehouse.vendors.wire_formats import BI5, JSON
+from tick_assets.lakehouse.vendors.circuit import BreakerPolicy, CircuitBreaker, Monotonic, RequestSpacing
+from tick_assets.lakehouse.vendors.feeds import Feed, feeds_of
+from tick_assets.lakehouse.vendors.instrument_table import InstrumentTable, ListedInstrument, read_table
+from tick_assets.lakehouse.vendors.port import SOURCE_HEADER, HourResponse, TickVendor, VendorInterruptedError
 from tick_assets.settings import Settings
 
 NO_ANSWER = 0
+MAXIMUM_BODY_BYTES = 64 * 2**20
+MAXIMUM_CONNECT_S = 10.0
 _RETRIED_STATUSES = frozenset({NO_ANSWER, 408, 425, 429, 500, 502, 503, 504})
-
-
-@dataclass(frozen=True)
-class Feed:
-    """One wire format at one base address."""
-
-    wire_format: str
-    base_url: str
-
-    def url(self, instrument: Instrument, hour: datetime) -> str:
-        path = bi5_path(instrument.symbol, hour) if self.wire_format == BI5 else json_path(instrument.dukascopy_code, hour)
-        return self.base_url.rstrip("/") + path
+_THROTTLED = 429
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how patiently to ask."""
+    """How often and how patiently to ask: `attempts` for each feed, waits that double, `total_s` for one hour with everything."""
 
     attempts: int = 4
-    empty_attempts: int = 3
     first_wait_s: float = 0.2
     maximum_wait_s: float = 5.0
+    total_s: float = 120.0
 
 
-def feeds_of(settings: Settings) -> tuple[Feed, ...]:
-    """Choose feeds: those whose address was configured; with both or neither configured JSON first, as its answers name their hour."""
-    both = (Feed(JSON, settings.vendor_json_url), Feed(BI5, settings.vendor_url))
-    public = {Settings.model_fields[name].default for name in ("vendor_url", "vendor_json_url")}
-    configured = tuple(feed for feed in both if feed.base_url and feed.base_url not in public)
-    return configured or tuple(feed for feed in both if feed.base_url)
+class FeedLine:
+    """A feed with what is known of its health."""
+
+    def __init__(self, feed: Feed, breaker: BreakerPolicy, monotonic: Monotonic) -> None:
+        self.feed = feed
+        self.breaker = CircuitBreaker(breaker, monotonic)
+        self.spacing = RequestSpacing(feed.rate_per_s, monotonic)
+
+
+class _Asking:
+    """One hour being asked: which feed is next, how long to wait before, and when to stop."""
+
+    def __init__(
+        self, lines: Sequence[FeedLine], policy: RetryPolicy, deadline: float, monotonic: Monotonic, *, expects_ticks: bool
+    ) -> None:
+        self.deadline = deadline
+        self.best: HourResponse | None = None
+        self._monotonic = monotonic
+        self._expects_ticks = expects_ticks
+        self._left = dict.fromkeys(lines, policy.attempts)
+        self._last: FeedLine | None = None
+        self._back_off = wait_exponential(multiplier=policy.first_wait_s, max=policy.maximum_wait_s) + wait_random(0, policy.first_wait_s)
+
+    def take_line(self) -> FeedLine | None:
+        """Return the first feed that has attempts left and may be asked now."""
+        self._last = next((line for line in self._candidates() if line.breaker.admit()), None)
+        return self._last
+
+    def note(self, line: FeedLine, response: HourResponse) -> None:
+        """Count an attempt; a status that is no use to repeat ends this feed's turn."""
+        self._left[line] -= 1
+        if response.http_status not in _RETRIED_STATUSES:
+            self._left[line] = 0
+        if self.best is None or _tells(response) > _tells(self.best):
+            self.best = response
+
+    def is_unsettled(self, response: HourResponse) -> bool:
+        if response.http_status == httpx.codes.OK:
+            return False
+        if response.http_status in _RETRIED_STATUSES:
+            return True
+        return self._expects_ticks and self._next_ready() is not None
+
+    def wait_s(self, state: RetryCallState) -> float:
+        """Back off before the same feed; go to another one at once; wait for a suspended one."""
+        following = self._next_ready()
+        if following is None:
+            return max(min((line.breaker.ready_in_s() for line in self._candidates()), default=0.0), 0.01)
+        return self._back_off(state) if following is self._last else 0.0
+
+    def should_stop(self, state: RetryCallState) -> bool:
+        candidates = self._candidates()
+        is_hopeless = self._next_ready() is None and len(candidates) < len(self._left)
+        return not candidates or is_hopeless or self._monotonic() + state.upcoming_sleep > self.deadline
+
+    def _candidates(self) -> list[FeedLine]:
+        return [line for line, left in self._left.items() if left > 0]
+
+    def _next_ready(self) -> FeedLine | None:
+        return next((line for line in self._candidates() if line.breaker.ready_in_s() == 0), None)
+
+
+def _tells(response: HourResponse) -> int:
+    """Rank what an answer tells: ticks, then a refusal, then an error of the server, then silence."""
+    if response.http_status == httpx.codes.OK:
+        return 3
+    return 2 if response.http_status not in _RETRIED_STATUSES else int(response.http_status != NO_ANSWER)
 
 
 class DukascopyVendor(TickVendor):
-    """Fetches hours over HTTP; safe to share between threads."""
+    """Fetches hours over HTTP; safe to share between threads. Clock and sleep of its waits can be passed in."""
 
     def __init__(
         self,
@@ -69,98 +125,147 @@ class DukascopyVendor(TickVendor):
         clock: Callable[[], datetime],
         concurrency: int = 8,
         policy: RetryPolicy | None = None,
+        breaker: BreakerPolicy | None = None,
         timeout_s: float = 20.0,
+        second_look_s: float = 0.0,
+        listings: InstrumentTable | None = None,
         transport: httpx.BaseTransport | None = None,
+        monotonic: Monotonic = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         if not feeds:
             raise ValueError("Expected at least one feed, was none. Configure vendor_url or vendor_json_url.")
         self.concurrency = concurrency
-        self._feeds = tuple(feeds)
+        self.second_look_s = second_look_s
+        self._lines = tuple(FeedLine(feed, breaker or BreakerPolicy(), monotonic) for feed in feeds)
         self._market = market
         self._clock = clock
         self._policy = policy or RetryPolicy()
+        self._listings = listings
+        self._monotonic = monotonic
+        self._interrupted = threading.Event()
+        self._sleep = sleep or self._interrupted.wait
         limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-        self._client = httpx.Client(timeout=timeout_s, limits=limits, transport=transport, follow_redirects=True)
-        self._lock = threading.Lock()
-        self._answered: set[Feed] = set()
-        self._given_up: set[Feed] = set()
+        timeout = httpx.Timeout(timeout_s, connect=min(timeout_s / 2, MAXIMUM_CONNECT_S))
+        self._client = httpx.Client(timeout=timeout, limits=limits, transport=transport, follow_redirects=True)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> DukascopyVendor:
         """Return a client of the configured feeds on the system clock."""
-        market = parse_market(settings.market_path.read_text())
-        return cls(feeds_of(settings), market, clock=utc_now, concurrency=settings.vendor_concurrency)
+        return cls(
+            feeds_of(settings),
+            parse_market(settings.market_path.read_text()),
+            clock=utc_now,
+            concurrency=settings.vendor_concurrency,
+            policy=RetryPolicy(attempts=settings.vendor_attempts, total_s=settings.vendor_total_s),
+            timeout_s=settings.vendor_timeout_s,
+            second_look_s=settings.vendor_second_look_s,
+            listings=read_table(settings.instruments_path),
+        )
 
     def close(self) -> None:
         self._client.close()
 
-    def fetch_hour(self, symbol: str, hour: datetime) -> HourResponse:
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+    def listing(self, symbol: str) -> ListedInstrument | None:
+        return self._listings.get(symbol) if self._listings else None
+
+    def describe_feeds(self) -> str:
+        return " ".join(f"{line.feed.wire_format}={line.breaker}" for line in self._lines)
+
+    def fetch_hour(self, symbol: str, hour: datetime, *, avoiding: str = "") -> HourResponse:
         instrument = self._market.instrument(symbol)
-        response: HourResponse | None = None
-        for feed in self._usable_feeds():
-            response = self._ask(feed, instrument, hour)
-            if response.http_status != NO_ANSWER or not self._is_silent(feed):
-                break
-            self._give_up(feed)
-        if response is None:
-            raise RuntimeError("Expected a usable feed, was none. Report this as a bug.")
+        lines = sorted(self._lines, key=lambda line: line.feed.wire_format == avoiding)
+        asking = _Asking(
+            lines,
+            self._policy,
+            self._monotonic() + self._policy.total_s,
+            self._monotonic,
+            expects_ticks=is_open(instrument.asset_class, hour),
+        )
+        retrying = Retrying(
+            retry=retry_if_result(asking.is_unsettled),
+            stop=asking.should_stop,
+            wait=asking.wait_s,
+            sleep=self._pause,
+            retry_error_callback=lambda state: asking.best or _last_result(state),
+        )
+        return retrying(self._attempt, asking, instrument, hour)
+
+    def _attempt(self, asking: _Asking, instrument: Instrument, hour: datetime) -> HourResponse:
+        self._require_not_interrupted()
+        line = asking.take_line()
+        if line is None:
+            feed = self._lines[0].feed
+            detail = f"every feed is suspended: {self.describe_feeds()}"
+            return HourResponse(
+                instrument.symbol, hour, b"", feed.url(instrument, hour), feed.wire_format, NO_ANSWER, self._clock(), detail
+            )
+        is_noted = False
+        try:
+            self._pause(line.spacing.reserve())
+            response = self._ask_once(line, instrument, hour, asking.deadline)
+            is_noted = True
+        finally:
+            if not is_noted:
+                line.breaker.fail()
+        asking.note(line, response)
         return response
 
-    def _usable_feeds(self) -> tuple[Feed, ...]:
-        """Feeds not given up, or the last one when all were."""
-        with self._lock:
-            return tuple(feed for feed in self._feeds if feed not in self._given_up) or self._feeds[-1:]
-
-    def _is_silent(self, feed: Feed) -> bool:
-        with self._lock:
-            return feed not in self._answered
-
-    def _give_up(self, feed: Feed) -> None:
-        with self._lock:
-            self._given_up.add(feed)
-
-    def _ask(self, feed: Feed, instrument: Instrument, hour: datetime) -> HourResponse:
-        expects_ticks = is_open(instrument.asset_class, hour)
-        retrying = Retrying(
-            stop=self._should_stop,
-            wait=wait_exponential(multiplier=self._policy.first_wait_s, max=self._policy.maximum_wait_s)
-            + wait_random(0, self._policy.first_wait_s),
-            retry=retry_if_result(lambda response: _is_worth_a_retry(response, expects_ticks=expects_ticks)),
-            retry_error_callback=_last_result,
-        )
-        return retrying(self._ask_once, feed, instrument, hour)
-
-    def _should_stop(self, state: RetryCallState) -> bool:
-        response = _last_result(state)
-        attempts = self._policy.empty_attempts if response.http_status == httpx.codes.OK else self._policy.attempts
-        return stop_after_attempt(attempts)(state)
-
-    def _ask_once(self, feed: Feed, instrument: Instrument, hour: datetime) -> HourResponse:
-        url = feed.url(instrument, hour)
+    def _ask_once(self, line: FeedLine, instrument: Instrument, hour: datetime, deadline: float) -> HourResponse:
+        url = line.feed.url(instrument, hour)
         try:
-            answer = self._client.get(url)
+            answer, body = self._get(url, deadline)
         except httpx.HTTPError as error:
+            line.breaker.fail()
             detail = f"{type(error).__name__}: {error}"
-            return HourResponse(instrument.symbol, hour, b"", url, feed.wire_format, NO_ANSWER, self._clock(), detail)
-        with self._lock:
-            self._answered.add(feed)
-        return HourResponse(
-            instrument.symbol,
-            hour,
-            answer.content,
-            url,
-            feed.wire_format,
-            answer.status_code,
-            self._clock(),
-            "",
-            answer.headers.get(SOURCE_HEADER, ""),
-        )
+            return HourResponse(instrument.symbol, hour, b"", url, line.feed.wire_format, NO_ANSWER, self._clock(), detail)
+        self._note_health(line, answer)
+        source = answer.headers.get(SOURCE_HEADER, "")
+        return HourResponse(instrument.symbol, hour, body, url, line.feed.wire_format, answer.status_code, self._clock(), "", source)
+
+    def _get(self, url: str, deadline: float) -> tuple[httpx.Response, bytes]:
+        """Return the answer and its whole body; a body that is cut, endless or too late is an `httpx.HTTPError`."""
+        body = bytearray()
+        with self._client.stream("GET", url) as answer:
+            for chunk in answer.iter_bytes():
+                body += chunk
+                if len(body) > MAXIMUM_BODY_BYTES:
+                    raise httpx.DecodingError(f"Expected at most {MAXIMUM_BODY_BYTES} bytes, was more")
+                if self._monotonic() > deadline:
+                    raise httpx.ReadTimeout(f"Expected the whole body within {self._policy.total_s:g} s, was {len(body)} bytes")
+        return answer, bytes(body)
+
+    def _note_health(self, line: FeedLine, answer: httpx.Response) -> None:
+        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            line.breaker.fail()
+        else:
+            line.breaker.succeed()
+        if answer.status_code in (_THROTTLED, httpx.codes.SERVICE_UNAVAILABLE):
+            line.breaker.hold(retry_after_s(answer.headers.get("Retry-After", ""), self._clock()))
+
+    def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            self._sleep(seconds)
+        self._require_not_interrupted()
+
+    def _require_not_interrupted(self) -> None:
+        if self._interrupted.is_set():
+            raise VendorInterruptedError("Expected to go on asking, was interrupted. Run again: only hours without an answer are asked.")
 
 
-def _is_worth_a_retry(response: HourResponse, *, expects_ticks: bool) -> bool:
-    if response.http_status in _RETRIED_STATUSES:
-        return True
-    return expects_ticks and response.http_status == httpx.codes.OK and not response.payload
+def retry_after_s(header: str, now: datetime) -> float:
+    """Return the seconds that a `Retry-After` header asks for, given as seconds or as a date; 0 for none or nonsense (RFC 9110, 10.2.3)."""
+    text = header.strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return max((at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds(), 0.0)
 
 
 def _last_result(state: RetryCallState) -> HourResponse:

@@ -2,7 +2,9 @@
 
 What belongs here: paths, bytes to ticks and back. What must not: sockets, files, ledger states.
 `times` are millisecond deltas added up from `timestamp`; `asks` and `bids` integer deltas in units of `multiplier`, added up from
-`ask` and `bid`; volumes are in units.
+`ask` and `bid`; volumes are in units. An hour without ticks is a document with empty lists, whose base quote may be null; if it names
+its hour or its multiplier, they are checked all the same. Nothing promises that times rise: rows keep the delivered order within a stamp
+and are sorted by stamp when they are stored, while the delivery itself is kept as it came.
 """
 
 from __future__ import annotations
@@ -35,11 +37,12 @@ def decode_json(payload: bytes, hour: datetime, price_factor: int) -> Ticks:
     if not payload:
         return empty_ticks()
     document = _parse(payload)
-    count = len(document["times"])
-    if not count:
+    if _is_number(document["multiplier"]):
+        _require_multiplier(document["multiplier"], price_factor)
+    if _is_number(document["timestamp"]):
+        _require_inside(int(document["timestamp"] * 1000), start_us, "`timestamp`")
+    if not document["times"]:
         return empty_ticks()
-    _require_multiplier(document["multiplier"], price_factor)
-    _require_inside(int(document["timestamp"]) * 1000, start_us, "`timestamp`")
     ts_us = (int(document["timestamp"]) + np.cumsum(_integers(document, "times"))) * 1000
     _require_inside(int(ts_us.min()), start_us, "the first time")
     _require_inside(int(ts_us.max()), start_us, "the last time")
@@ -70,6 +73,8 @@ def _parse(payload: bytes) -> dict[str, Any]:
         raise PayloadError(port.PAYLOAD_LENGTH, f"Expected lists of one length up to {_MAXIMUM_ROWS}, was {sorted(lengths)}.")
     if max(lengths) and not all(_is_number(document[name]) for name in _SCALARS):
         raise PayloadError(port.PAYLOAD_NOT_TICKS, f"Expected numbers in {_SCALARS}, was something else.")
+    if _is_number(document["timestamp"]) and document["timestamp"] != int(document["timestamp"]):
+        raise PayloadError(port.PAYLOAD_NOT_TICKS, f"Expected whole milliseconds in `timestamp`, was {document['timestamp']}.")
     return document
 
 

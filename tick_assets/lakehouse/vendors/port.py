@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from tick_assets.lakehouse.vendors.instrument_table import ListedInstrument
+
 HOUR_MS = 3_600_000
 HOUR_US = HOUR_MS * 1000
 SOURCE_HEADER = "X-Tick-Source"
@@ -30,6 +32,10 @@ class PayloadError(ValueError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class VendorInterruptedError(RuntimeError):
+    """Asking was ended by `TickVendor.interrupt`; the hour has no answer."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,23 @@ class TickVendor(ABC):
 
     concurrency: int = 1
     """How many hours may be asked at the same time."""
+    second_look_s: float = 0.0
+    """How long to wait before an hour whose answer is in doubt is asked once more."""
 
     @abstractmethod
-    def fetch_hour(self, symbol: str, hour: datetime) -> HourResponse:
-        """Ask for the hour that begins at `hour` (aware, on the hour)."""
+    def fetch_hour(self, symbol: str, hour: datetime, *, avoiding: str = "") -> HourResponse:
+        """Ask for the hour that begins at `hour` (aware, on the hour); `avoiding` names a wire format to ask last."""
+
+    def listing(self, symbol: str) -> ListedInstrument | None:
+        """Return what the vendor's own metadata say of a symbol, where they are known."""
+        return None
+
+    def describe_feeds(self) -> str:
+        """Return one word of key=value per feed on its health; empty where there is nothing to say."""
+        return ""
+
+    def interrupt(self) -> None:  # noqa: B027
+        """End all asking soon: waits end at once, and hours under way end in `VendorInterruptedError`."""
 
     def close(self) -> None:  # noqa: B027
         """Release connections; a vendor without any needs nothing."""
