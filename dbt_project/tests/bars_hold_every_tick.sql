@@ -1,16 +1,19 @@
--- The minutes of a day with bars hold exactly the day's published ticks.
+-- The bars of a day hold exactly the day's published ticks at every grain.
 with bars as (
-    select symbol, date, sum(tick_count) as tick_count
-    from {{ ref('bars_1m') }}
+    {% for grain in ['1s', '1m', '1h', 'ticks'] -%}
+    select '{{ grain }}' as grain, symbol, date, sum(tick_count) as tick_count
+    from {{ ref('bars_' ~ grain) }}
     where {{ in_window() }}
-    group by 1, 2
+    group by 1, 2, 3
+    {{ 'union all' if not loop.last }}
+    {% endfor -%}
 ),
 
 days as (
     select * from {{ ref('symbol_days') }} where {{ in_window() }}
 )
 
-select bars.symbol, bars.date
+select bars.grain, bars.symbol, bars.date
 from bars
 left join days on bars.symbol = days.symbol and bars.date = days.date
 where days.tick_count is null or days.tick_count <> bars.tick_count

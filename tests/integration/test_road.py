@@ -24,6 +24,7 @@ from tick_assets.domain.instruments import parse_market
 from tick_assets.domain.kernel import FEATURE_NAMES, run_kernel
 from tick_assets.domain.synthetic_market import SyntheticMarket
 from tick_assets.lakehouse import datasets, silver
+from tick_assets.lakehouse.bars import GRAINS
 from tick_assets.lakehouse.catalog import Lakehouse, partition_filter
 from tick_assets.lakehouse.content_hash import content_hash, content_hashes
 from tick_assets.lakehouse.query import TrinoQuery
@@ -40,7 +41,8 @@ pytestmark = pytest.mark.stack
 EDGE, NULL = "SYNEDGE", "SYNNULL"
 SYMBOLS = (EDGE, NULL)
 DATES = (date(2024, 1, 9), date(2024, 1, 10), date(2024, 1, 11))
-SILVER = ("silver.ticks", "silver.tick_rejects", "silver.features", "silver.labels", "silver.bars_1m", "silver.bars_1h")
+BARS = tuple(f"silver.bars_{grain}" for grain in GRAINS)
+SILVER = ("silver.ticks", "silver.tick_rejects", "silver.features", "silver.labels", *BARS)
 
 
 @dataclass
@@ -258,7 +260,7 @@ def test_day_that_becomes_empty_empties(road: Road) -> None:
     for path in folder.glob(f"{DATES[2]}.*"):
         path.unlink()
     keys = [dg.AssetKey(key.split("/")) for key in ("raw/ticks", "silver/ticks", "silver/tick_rejects", "silver/features", "silver/labels")]
-    keys += [dg.AssetKey(["silver", "bars_1m"]), dg.AssetKey(["silver", "bars_1h"])]
+    keys += [dg.AssetKey(table.split(".")) for table in BARS]
     road.ingest([NULL], DATES[2:], keys)
     where = f"symbol = '{NULL}' and date = date '{DATES[2]}'"
     assert {table: road.query.scalar(f"select count(*) from {table} where {where}") for table in ("raw.ticks", *SILVER)} == dict.fromkeys(

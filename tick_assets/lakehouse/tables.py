@@ -122,8 +122,15 @@ _DEFINITIONS = (
         "event_id",
         "label_set",
     ),
+    _day_table("silver.bars_1s", _BARS, "ts_event"),
     _day_table("silver.bars_1m", _BARS, "ts_event"),
     _day_table("silver.bars_1h", _BARS, "ts_event"),
+    _day_table(
+        "silver.bars_ticks",
+        f"{_BARS}, bar_ticks int, first_seq long, last_seq long, ts_last timestamp, is_complete bool",
+        "ts_event",
+        "first_seq",
+    ),
     TableDefinition(
         "evidence.hour_ledger",
         "symbol string, date date, hour int, source string, state string, revision int, rows long, url string, response_sha256 string,"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 
 from tick_assets.domain.kernel import FEATURE_NAMES
+from tick_assets.lakehouse.bars import GRAINS
 from tick_assets.lakehouse.tables import TABLES
 
 PROJECT = Path(__file__).resolve().parents[3] / "dbt_project"
@@ -22,6 +25,30 @@ def test_sources_are_tables_of_the_lakehouse() -> None:
     assert {f"{source['schema']}.{table['name']}" for source in sources for table in source["tables"]} <= set(TABLES)
 
 
+def gold_models() -> dict[str, dict[str, Any]]:
+    """Return what the YAML beside the gold views says, by view."""
+    documents = (yaml.safe_load(path.read_text()) for path in (PROJECT / "models" / "gold").glob("_*.yml"))
+    return {model["name"]: model for document in documents for model in document.get("models", ())}
+
+
 def test_every_gold_view_is_described() -> None:
-    described = {model["name"] for model in yaml.safe_load((PROJECT / "models" / "gold" / "_gold.yml").read_text())["models"]}
-    assert described == {path.stem for path in (PROJECT / "models" / "gold").glob("*.sql")}
+    assert set(gold_models()) == {path.stem for path in (PROJECT / "models" / "gold").glob("*.sql")}
+
+
+def test_every_gold_view_has_a_grain_test_and_described_columns() -> None:
+    bare = {
+        name
+        for name, model in gold_models().items()
+        if not any("grain" in test for test in model["data_tests"]) or not all(column.get("description") for column in model["columns"])
+    }
+    assert bare == set()
+
+
+@pytest.mark.parametrize("grain", GRAINS)
+def test_bar_views_show_the_columns_of_their_tables(grain: str) -> None:
+    shown = [column["name"] for column in gold_models()[f"bars_{grain}"]["columns"]]
+    assert shown == [name for name in TABLES[f"silver.bars_{grain}"].column_types if name != "publication_id"]
+
+
+def test_examples_describe_every_feature() -> None:
+    assert set(FEATURE_NAMES) <= {column["name"] for column in gold_models()["training_examples"]["columns"]}

@@ -1,0 +1,1 @@
+{{ bars_of_source(source('silver', 'bars_1s')) }}
