@@ -1,10 +1,11 @@
-"""`tick vendor generate|serve`, `tick import` and `tick raw verify`.
+"""`tick vendor generate|serve|instruments`, `tick import` and `tick raw verify`.
 
 What belongs here: arguments, printing, exit codes. What must not: anything that other code could want to call.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,22 +13,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tick_assets.cli.errors import CommandError
-from tick_assets.cli.output import JsonOption, print_json, say
+from tick_assets.cli.output import JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
     from datetime import date
 
     from tick_assets.domain.instruments import Market
     from tick_assets.domain.synthetic_market import SyntheticMarket
+    from tick_assets.lakehouse.vendors.instrument_table import InstrumentTable, ListedInstrument
 
 DEMO_SYMBOLS = "SYNEDGE,SYNWEAK,SYNNULL"
 
 
 def app_commands(app: typer.Typer) -> None:
     """Register the commands of this module."""
-    vendor = typer.Typer(no_args_is_help=True, help="The vendor's twin: generate a synthetic market, serve a folder.")
+    vendor = typer.Typer(no_args_is_help=True, help="The vendor's instruments, and its twin: generate a synthetic market, serve a folder.")
     vendor.command("generate")(generate)
     vendor.command("serve")(serve)
+    vendor.command("instruments")(instruments)
     app.add_typer(vendor, name="vendor")
     raw = typer.Typer(no_args_is_help=True, help="The raw store.")
     raw.command("verify")(verify)
@@ -108,12 +111,93 @@ def serve(
         server.server_close()
 
 
+def instruments(
+    symbol: Annotated[str, typer.Argument(help="One symbol, for instance EURUSD; by default all.")] = "",
+    import_file: Annotated[
+        Path | None, typer.Option("--import", help="The vendor's metadata as csv, json or jsonp; entries replace those of the kept table.")
+    ] = None,
+    as_toml: Annotated[bool, typer.Option("--toml", help="Print a section of the market file for the symbol.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look up, or import, what the vendor lists: code, point factor and first tick of its instruments."""
+    from tick_assets.lakehouse.vendors.instrument_table import InstrumentTableError, market_section, read_table
+    from tick_assets.settings import load_settings
+
+    path = load_settings().instruments_path
+    try:
+        if import_file is not None:
+            _import_instruments(import_file, path, as_json)
+            return
+        table = read_table(path)
+    except (InstrumentTableError, OSError) as error:
+        raise CommandError(str(error)) from error
+    if table is None:
+        raise CommandError(f"Expected an instrument table at {path}, was none. Run `tick vendor instruments --import FILE` first.")
+    listed = [_listed(table, symbol)] if symbol else list(table.values())
+    if as_toml:
+        if not symbol:
+            raise CommandError("Expected one symbol with --toml, was none. Name it.")
+        say(market_section(listed[0]).rstrip())
+    elif as_json:
+        print_json(listed[0] if symbol else listed)
+    else:
+        print_table([asdict(each) for each in listed], ("symbol", "code", "group", "point_factor", "tick_start", "description"))
+
+
+def _import_instruments(source: Path, path: Path, as_json: bool) -> None:
+    from tick_assets.lakehouse.vendors.instrument_table import InstrumentTable, parse_instruments, read_table, write_table
+
+    newer = parse_instruments(source.read_bytes(), source.name)
+    known = read_table(path) or InstrumentTable(())
+    merged = known.updated(newer)
+    changed = {symbol: entry for symbol, entry in merged.items() if known.get(symbol) != entry}
+    write_table(path, merged)
+    counts = {
+        "read": len(newer),
+        "new": sum(symbol not in known for symbol in changed),
+        "changed": sum(symbol in known for symbol in changed),
+    }
+    if as_json:
+        print_json({**counts, "instruments": len(merged), "table": str(path), "mismatches": _mismatches(merged)})
+        return
+    say(f"read {counts['read']:,} instruments of {source.name}: {counts['new']:,} new, {counts['changed']:,} changed")
+    say(f"{len(merged):,} instruments in {path}")
+    for mismatch in _mismatches(merged):
+        say(f"  {mismatch}")
+
+
+def _mismatches(table: InstrumentTable) -> list[str]:
+    """Return where the market file disagrees with the table; ingestion refuses such a symbol."""
+    from tick_assets.lakehouse.ingestion import InstrumentMismatchError, require_listed
+
+    found = []
+    for symbol, instrument in _market().instruments.items():
+        try:
+            require_listed(table.get(symbol), instrument)
+        except InstrumentMismatchError as error:
+            found.append(str(error))
+    return found
+
+
+def _listed(table: InstrumentTable, symbol: str) -> ListedInstrument:
+    from difflib import get_close_matches
+
+    listed = table.get(symbol)
+    if listed is None:
+        near = ", ".join(get_close_matches(symbol.upper(), list(table))) or "none"
+        raise CommandError(
+            f"Expected one of {len(table):,} listed symbols, was {symbol!r} (similar: {near}). Import a newer table, or correct it."
+        )
+    return listed
+
+
 def import_files(
     path: Annotated[Path, typer.Argument(help="A file, the symbol's folder or its parent.")],
     symbol: Annotated[str, typer.Option(help="Symbol of the files.")],
     format_name: Annotated[str, typer.Option("--format", help="A format's name, or auto.")] = "auto",
     utc_offset: Annotated[
-        float | None, typer.Option(help="Hours that the files' clock is ahead of UTC; by default what the format says.")
+        str | None,
+        typer.Option(help="The files' clock: hours ahead of UTC, eet, ny+7, a zone, or auto; by default what the format says."),
     ] = None,
     from_date: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC date to import.")] = None,
     to_date: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC date to import, inclusive.")] = None,
@@ -132,7 +216,7 @@ def import_files(
             RawStore(load_settings().raw_dir),
             _market().instrument(symbol),
             format_name=format_name,
-            utc_offset_hours=utc_offset,
+            utc_offset=utc_offset,
             first=from_date.date() if from_date else None,
             last=to_date.date() if to_date else None,
             now=utc_now(),
@@ -144,6 +228,8 @@ def import_files(
         print_json(report.to_document())
     else:
         say(f"imported {report.rows:,} rows on {len(report.dates)} dates of {symbol} as {report.source} ({report.format}: {report.reason})")
+        for remark in report.remarks:
+            say(f"  {remark}")
     if report.unusable:
         raise CommandError(
             f"Expected hours of ticks, was not so {len(report.unusable)} times: {'; '.join(report.unusable[:5])}. "

@@ -25,6 +25,7 @@ from tick_assets.lakehouse.raw_csv import rows_from_ticks
 from tick_assets.lakehouse.raw_store import HourOutcome, Manifest, RawStore
 from tick_assets.lakehouse.revision_diffs import write_missing_diffs
 from tick_assets.lakehouse.vendors.dukascopy import utc_now
+from tick_assets.lakehouse.vendors.instrument_table import ListedInstrument
 from tick_assets.lakehouse.vendors.port import HourResponse, PayloadError, TickVendor
 from tick_assets.lakehouse.vendors.wire_formats import decode_hour, is_web_page
 
@@ -179,7 +180,7 @@ def ingest_dates(
     the asking, keeps what was answered and rises.
     """
     for symbol in symbols:
-        _require_listed(vendor, market.instrument(symbol))
+        require_listed(vendor.listing(symbol), market.instrument(symbol))
     tasks = [_plan(vendor, store, source, symbol, day, clock(), refetch=refetch) for symbol in symbols for day in dates]
     counts = _Progress(sum(len(task.hours) for task in tasks), progress, monotonic)
     done = _Dates(store, market, source, clock, counts)
@@ -205,9 +206,8 @@ def ingest_dates(
     return IngestionReport(tuple(done.reports[task.symbol, task.date] for task in tasks))
 
 
-def _require_listed(vendor: TickVendor, instrument: Instrument) -> None:
-    """Compare an instrument with the vendor's own table before anything is asked or written."""
-    listed = vendor.listing(instrument.symbol)
+def require_listed(listed: ListedInstrument | None, instrument: Instrument) -> None:
+    """Compare an instrument with what the vendor lists, if it lists it; `InstrumentMismatchError` names both figures."""
     if listed is None:
         return
     if listed.point_factor != instrument.price_factor:

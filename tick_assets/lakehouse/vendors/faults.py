@@ -4,10 +4,21 @@ What belongs here: the faults file, which fault hits which request, what it does
 
 A faults file is TOML (`[[fault]]` tables) or JSON (a list of objects):
     path   glob over the request path, for instance "/EURUSD/2019/01/04/0?h_ticks.bi5" or "/v1/ticks/EUR-USD/*"
-    kind   empty | 503 | slow | truncated | revised | reset | wrong_hour
+    kind   what the matching request gets:
+           empty       200 and no bytes
+           html        200 and a web page
+           404, 503    that status
+           429         that status with `Retry-After: <seconds>`
+           reset       the connection closed without a word
+           cut         half of the body, though the header promised all of it
+           truncated   half of the body, and a header that says so
+           slow        the right answer after `seconds`
+           revised     the hour as a vendor that corrected it
+           wrong_hour  the hour before; in bi5 that can't be told from the bytes
+           wrong_month the asked ticks as if a month earlier: a path that miscounts months; only JSON names its hour
     times  how many matching requests are hit; 0 (default) means all
     after  how many matching requests are answered well first; default 0
-    seconds  delay of `slow`; default 2
+    seconds  delay of `slow`, `Retry-After` of `429` (there whole seconds); default 2
 """
 
 from __future__ import annotations
@@ -21,7 +32,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-KINDS = ("empty", "503", "slow", "truncated", "revised", "reset", "wrong_hour")
+KINDS = ("empty", "html", "404", "503", "429", "reset", "cut", "truncated", "slow", "revised", "wrong_hour", "wrong_month")
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,7 @@ def market_section(listed: ListedInstrument) -> str:
     asset_class = asset_class_of(listed.group)
     lots = 100_000.0 if asset_class == "fx" else 1.0
     unknown = "" if asset_class else f"  # none fits the vendor's group {listed.group!r}: choose one of the market calendar's"
-    return f"""[symbols.{listed.symbol}]  # {listed.description}
+    return f"""[symbols.{listed.symbol}]  # {" ".join(listed.description.split())}
 asset_class = "{asset_class}"{unknown}
 price_factor = {listed.point_factor}
 digits = {listed.digits}

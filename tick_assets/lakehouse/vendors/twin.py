@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +30,9 @@ from tick_assets.lakehouse.vendors.port import SOURCE_HEADER
 from tick_assets.lakehouse.vendors.wire_formats import BI5, JSON
 
 SYNTHETIC_MARKER = "SYNTHETIC.json"
+WEB_PAGE = b"<!doctype html><html><body>Service notice: please log in.</body></html>"
+_STATUS_FAULTS = {"404": HTTPStatus.NOT_FOUND, "429": HTTPStatus.TOO_MANY_REQUESTS, "503": HTTPStatus.SERVICE_UNAVAILABLE}
+_REMEMBERED_REQUESTS = 100_000
 _BI5_ROUTE = re.compile(
     r"^(?:/datafeed)?/(?P<symbol>[A-Z0-9]{3,20})/(?P<year>\d{4})/(?P<month>\d{2})/(?P<day>\d{2})/(?P<hour>\d{2})h_ticks\.bi5$"
 )
@@ -116,6 +121,13 @@ class TwinFolder:
         changed = Ticks(ticks.ts_us, ticks.bid_points, asks, ticks.bid_size, ticks.ask_size).take(np.arange(len(ticks) - 1))
         return self._encode(request, changed)
 
+    def month_earlier(self, request: HourRequest, payload: bytes) -> bytes:
+        """Return the hour's ticks as the same hour of the month before would carry them."""
+        ticks = self._decode(request, payload)
+        earlier = (request.hour.replace(day=1) - timedelta(days=1)).replace(day=1, hour=request.hour.hour)
+        shifted = replace(ticks, ts_us=ticks.ts_us - int((request.hour - earlier).total_seconds()) * 1_000_000)
+        return self._encode(replace(request, hour=earlier), shifted)
+
     def _decode(self, request: HourRequest, payload: bytes) -> Ticks:
         if request.wire_format == JSON:
             return decode_json(payload, request.hour, self._factor(request.symbol))
@@ -128,7 +140,7 @@ class TwinFolder:
 
 
 class TwinServer(ThreadingHTTPServer):
-    """The twin's HTTP server; `address` is what clients use as base URL of both formats."""
+    """The twin's HTTP server; `address` is what clients use as base URL of both formats, `asked` the latest paths that were asked for."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -137,6 +149,7 @@ class TwinServer(ThreadingHTTPServer):
     def __init__(self, folder: TwinFolder, faults: FaultScript, host: str, port: int) -> None:
         self.folder = folder
         self.faults = faults
+        self.asked: deque[str] = deque(maxlen=_REMEMBERED_REQUESTS)
         super().__init__((host, port), TwinHandler)
 
     @property
@@ -160,6 +173,7 @@ class TwinHandler(BaseHTTPRequestHandler):
         if path == "/health":
             self._answer(HTTPStatus.OK, json.dumps({"status": "ok", "source": self.server.folder.source_name}).encode(), "application/json")
             return
+        self.server.asked.append(path)
         request = parse_route(path)
         payload = None if request is None else self.server.folder.payload(request)
         fault = self.server.faults.next_fault(path)
@@ -173,30 +187,53 @@ class TwinHandler(BaseHTTPRequestHandler):
     def _answer_with_fault(self, fault: Fault, request: HourRequest, payload: bytes | None) -> None:
         body = payload or b""
         if fault.kind == "reset":
-            self.close_connection = True
-            self.connection.close()
-            return
-        if fault.kind == "503":
-            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, b"", "text/plain")
-            return
+            self._hang_up()
+        elif fault.kind in _STATUS_FAULTS:
+            headers = {"Retry-After": f"{fault.seconds:g}"} if fault.kind == "429" else {}
+            self._answer(_STATUS_FAULTS[fault.kind], b"", "text/plain", headers)
+        elif fault.kind == "html":
+            self._answer(HTTPStatus.OK, WEB_PAGE, "text/html")
+        elif fault.kind == "cut":
+            self._answer(HTTPStatus.OK, body[: len(body) // 2], promised=len(body))
+            self._hang_up()
+        else:
+            self._answer(HTTPStatus.OK, self._faulty_body(fault, request, body))
+
+    def _faulty_body(self, fault: Fault, request: HourRequest, body: bytes) -> bytes:
+        folder = self.server.folder
         if fault.kind == "slow":
             time.sleep(fault.seconds)
         elif fault.kind == "empty":
-            body = b""
+            return b""
         elif fault.kind == "truncated":
-            body = body[: len(body) // 2]
+            return body[: len(body) // 2]
         elif fault.kind == "revised":
-            body = self.server.folder.revised(request, body)
+            return folder.revised(request, body)
+        elif fault.kind == "wrong_month":
+            return folder.month_earlier(request, body)
         elif fault.kind == "wrong_hour":
-            neighbour = HourRequest(request.wire_format, request.symbol, request.code, request.hour - timedelta(hours=1))
-            body = self.server.folder.payload(neighbour) or b""
-        self._answer(HTTPStatus.OK, body)
+            return folder.payload(replace(request, hour=request.hour - timedelta(hours=1))) or b""
+        return body
 
-    def _answer(self, status: HTTPStatus, body: bytes, content_type: str = "application/octet-stream") -> None:
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+        self.connection.close()
+
+    def _answer(
+        self,
+        status: HTTPStatus,
+        body: bytes,
+        content_type: str = "application/octet-stream",
+        headers: Mapping[str, str] | None = None,
+        promised: int | None = None,
+    ) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) if promised is None else promised))
         self.send_header(SOURCE_HEADER, self.server.folder.source_name)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
