@@ -433,7 +433,7 @@ def _next_entry(old: HourEntry, outcome: HourOutcome) -> HourEntry:
         raise ValueError(f"Expected rows for an hour that is ok, was none at hour {outcome.hour}. Use closed or vendor_empty.")
     canonical = raw_csv.canonical_sha256(outcome.rows)
     if canonical == old.canonical_sha256:
-        return replace(old, state=HourState.OK, checked_at=checked_at, reason="")
+        return replace(old, state=HourState.OK, checked_at=checked_at, reason=outcome.reason)
     return HourEntry(
         hour=old.hour,
         state=HourState.OK,
@@ -444,6 +444,7 @@ def _next_entry(old: HourEntry, outcome: HourOutcome) -> HourEntry:
         canonical_sha256=canonical,
         rows=len(outcome.rows),
         checked_at=checked_at,
+        reason=outcome.reason,
     )
 
 

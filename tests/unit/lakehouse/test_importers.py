@@ -126,7 +126,7 @@ def test_import_reads_a_format(
 def test_import_mt5_export_empty_cells_mean_unchanged(store: RawStore, market: Market, tmp_path: Path) -> None:
     header = "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\r\n"
     text = header + "2024.01.08\t02:00:00.100\t1.10000\t1.10008\t\t\t6\r\n2024.01.08\t02:00:00.200\t\t1.10009\t\t\t4\r\n"
-    _, rows = import_text(store, market, tmp_path / "in" / "a.csv", text, utc_offset_hours=2.0)
+    _, rows = import_text(store, market, tmp_path / "in" / "a.csv", text, utc_offset="2")
     assert rows.select("bid_points", "ask_points").rows() == [(110000, 110008), (110000, 110009)]
     assert rows["ts_event"][0] == datetime(2024, 1, 8, 0, 0, 0, 100_000, tzinfo=UTC)
 

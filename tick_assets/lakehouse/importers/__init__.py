@@ -3,7 +3,10 @@
 Where do I go to…?
 - import a path: `importing.py`
 - the text formats, what they look like and what their clocks are: `text_formats.py`
-- decide which one a file is, with a reason: `detection.py`
+- unpack gz and zip, decode bytes: `containers.py`
+- decide which format a text is, with a reason: `detection.py`; refuse candles: `candles.py`
+- local time to UTC at daylight-saving switches: `clocks.py`; find a broker's clock: `clock_inference.py`
 - turn lines into rows: `parsing.py`
-- folders of bi5 hours: `bi5_folder.py`
+- what an hour without rows means: `spill.py`
+- files of the vendor's own wire formats: `hour_files.py`
 """

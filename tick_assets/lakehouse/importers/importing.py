@@ -1,43 +1,57 @@
 """Import a file or folder of ticks into the raw store.
 
-What belongs here: finding the files, the order of work, what hours without rows mean. What must not: formats.
+What belongs here: finding the files and the order of work. What must not: formats, clocks, what an hour without rows means (`spill`,
+`hour_files`).
 
-An hour without rows inside the delivered span is `closed` or `vendor_empty`; one outside of it is `closed` or `failed` with
-HOUR_NOT_DELIVERED, as nobody knows what it held. Rows are spilled to a temporary folder by date, so memory is bounded by the largest file.
+All files are read before anything is recorded, so an import that is refused leaves the raw store as it was. Rows are spilled to a
+temporary folder by date, so memory is bounded by the largest file.
 """
 
 from __future__ import annotations
 
-import io
+import hashlib
+import re
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from tick_assets.domain.hour_states import HourState
 from tick_assets.domain.instruments import Instrument
 from tick_assets.domain.market_calendar import open_hours
-from tick_assets.lakehouse import raw_csv
-from tick_assets.lakehouse.importers import bi5_folder
-from tick_assets.lakehouse.importers.detection import Detection, detect_format
-from tick_assets.lakehouse.importers.parsing import first_lines, parse_text
-from tick_assets.lakehouse.importers.text_formats import BI5_FOLDER, FORMAT_NAMES, FORMATS, UNKNOWN_CLOCK, ImportRefusedError, TextFormat
+from tick_assets.lakehouse.importers import hour_files
+from tick_assets.lakehouse.importers.clock_inference import infer_clock
+from tick_assets.lakehouse.importers.clocks import parse_clock
+from tick_assets.lakehouse.importers.containers import Member, is_text_name, texts_of
+from tick_assets.lakehouse.importers.detection import AUTO, Detection, detect_format
+from tick_assets.lakehouse.importers.hour_files import HOUR_NOT_DELIVERED
+from tick_assets.lakehouse.importers.parsing import PROBLEMS, covered_us, first_lines, latest_stamp, local_stamps, parse_text
+from tick_assets.lakehouse.importers.spill import Delivery, Spill
+from tick_assets.lakehouse.importers.text_formats import (
+    AUTO_CLOCK,
+    BI5_FORMAT,
+    FORMAT_NAMES,
+    JSON_FORMAT,
+    UNKNOWN_CLOCK,
+    WIRE_FORMAT_NAMES,
+    ImportRefusedError,
+)
 from tick_assets.lakehouse.ingestion import IMPORT_PREFIX
-from tick_assets.lakehouse.raw_store import HOUR_US, HOURS, HourOutcome, RawStore
+from tick_assets.lakehouse.raw_store import HourOutcome, RawStore
 from tick_assets.lakehouse.vendors.synthetic import SYMBOL_PREFIX
 from tick_assets.lakehouse.vendors.twin import SYNTHETIC_MARKER
 
-AUTO = "auto"
-BI5_SOURCE = "dukascopy"
+WIRE_SOURCE = "dukascopy"
 SYNTHETIC_SOURCE = "synthetic-twin"
-_TEXT_SUFFIXES = (".csv", ".txt", ".json", ".zip")
-_DAY_US = HOUR_US * HOURS
-__all__ = ["AUTO", "ImportRefusedError", "ImportReport", "ImportedDate", "import_path"]
+_CURRENCY_CODES = "AUDBRLCADCHFCNHCZKDKKEURGBPHKDHUFILSJPYMXNNOKNZDPLNRONRUBSEKSGDTRYUSDXAGXAUZAR"
+_CURRENCIES = frozenset(_CURRENCY_CODES[place : place + 3] for place in range(0, len(_CURRENCY_CODES), 3))
+__all__ = ["AUTO", "ImportRefusedError", "ImportReport", "ImportedDate", "find_files", "import_path"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,8 @@ class ImportedDate:
     new_revision: int | None
     unusable: tuple[str, ...] = ()
     """What was delivered and is no hour of ticks, in words; its bytes are in quarantine."""
+    rows_while_closed: int = 0
+    """Rows of hours in which the calendar has the market closed; many of them mean another clock."""
 
     @property
     def described(self) -> str:
@@ -58,21 +74,34 @@ class ImportedDate:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did, and why it read the files as it did."""
+    """What an import did, and why it read the files as it did. `malformed` counts quarantined rows by problem (`parsing.PROBLEMS`)."""
 
     source: str
     format: str
     reason: str
     dates: tuple[ImportedDate, ...]
+    malformed: dict[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         return sum(day.rows for day in self.dates)
 
     @property
+    def rows_while_closed(self) -> int:
+        return sum(day.rows_while_closed for day in self.dates)
+
+    @property
     def unusable(self) -> tuple[str, ...]:
         """Every delivered hour that could not be used."""
         return tuple(text for day in self.dates for text in day.unusable)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of the rows, in sentences."""
+        found = [f"{count} rows kept as malformed: {PROBLEMS[problem]}" for problem, count in self.malformed.items()]
+        if self.rows_while_closed:
+            found.append(f"{self.rows_while_closed} rows lie in hours in which the market is closed: check the clock")
+        return tuple(found)
 
     def to_document(self) -> dict[str, Any]:
         days = [{"date": day.date.isoformat(), "rows": day.rows, "states": day.states, "revision": day.new_revision} for day in self.dates]
@@ -81,20 +110,41 @@ class ImportReport:
             "format": self.format,
             "reason": self.reason,
             "rows": self.rows,
+            "rows_while_closed": self.rows_while_closed,
+            "malformed": self.malformed,
             "unusable": self.unusable,
             "dates": days,
         }
 
 
 @dataclass(frozen=True)
-class _Span:
-    """Which dates to import, both inclusive; none is open-ended."""
+class _Request:
+    """What a person asked for; the dates are both inclusive, none is open-ended."""
 
+    instrument: Instrument
+    now: datetime
+    format_name: str
+    clock: str | None
     first: date | None
     last: date | None
 
+    @property
+    def is_bounded(self) -> bool:
+        return self.first is not None and self.last is not None
+
     def has(self, day: date) -> bool:
         return (self.first is None or day >= self.first) and (self.last is None or day <= self.last)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What is to be recorded, date by date."""
+
+    source: str
+    format: str
+    reason: str
+    outcomes: Iterator[tuple[date, list[HourOutcome]]]
+    malformed: dict[str, int] = field(default_factory=dict)
 
 
 def import_path(
@@ -104,57 +154,82 @@ def import_path(
     *,
     now: datetime,
     format_name: str = AUTO,
-    utc_offset_hours: float | None = None,
+    utc_offset: str | None = None,
     first: date | None = None,
     last: date | None = None,
     progress: Callable[[ImportedDate], None] | None = None,
 ) -> ImportReport:
-    """Import a file, the symbol's folder or its parent; unreadable or ambiguous input is an `ImportRefusedError`."""
+    """Import a file, the symbol's folder or its parent; unreadable or ambiguous input is an `ImportRefusedError`.
+
+    `utc_offset` is a name of `clocks`, or `auto`, which finds a broker's clock by its weekly opens.
+    """
     if format_name not in (AUTO, *FORMAT_NAMES):
         raise ImportRefusedError(f"Expected a format of auto, {', '.join(FORMAT_NAMES)}, was {format_name!r}. Choose one.")
-    files = find_files(path, instrument.symbol)
-    span = _Span(first, last)
-    if format_name == BI5_FOLDER or (format_name == AUTO and files[0].suffix == ".bi5"):
-        source, form = SYNTHETIC_SOURCE if _is_synthetic(files[0], instrument) else BI5_SOURCE, BI5_FOLDER
-        reason = "files named HHh_ticks.bi5" if format_name == AUTO else "--format"
-        outcomes = _bi5_outcomes(files, instrument, span, now)
-        return _record_all(store, instrument, source, form, reason, outcomes, now, progress)
-    detection = _detect(files, format_name, utc_offset_hours)
-    source = SYNTHETIC_SOURCE if _is_synthetic(files[0], instrument) else f"{IMPORT_PREFIX}{detection.format.name}"
+    if utc_offset not in (None, AUTO_CLOCK):
+        parse_clock(str(utc_offset))
+    request = _Request(instrument, now, format_name, utc_offset, first, last)
+    files = find_files(path, instrument)
+    source = SYNTHETIC_SOURCE if _is_synthetic(files[0], instrument) else ""
+    if hour_files.is_hour_file(files[0]):
+        return _record_all(store, request, _wire_batch(files, request, source or WIRE_SOURCE), progress)
     with tempfile.TemporaryDirectory(prefix="tick-import-") as folder:
-        spill = _Spill(Path(folder))
-        for file in files:
-            sha256 = store.keep_delivered(source, instrument.symbol, file.read_bytes())
-            for name, text in _texts(file):
-                spill.add(parse_text(text, detection.format, instrument.price_factor, name), file.absolute().as_uri(), sha256)
-        outcomes = spill.outcomes(instrument, span, now)
-        return _record_all(store, instrument, source, detection.format.name, detection.reason, outcomes, now, progress)
+        batch = _text_batch(files, request, source, Spill(Path(folder)), store)
+        return _record_all(store, request, batch, progress)
 
 
-def find_files(path: Path, symbol: str) -> list[Path]:
+# Finding files.
+
+
+def find_files(path: Path, instrument: Instrument) -> list[Path]:
     """Return the tick files of a path that is a file, the symbol's folder or its parent; files of one kind only."""
     if path.is_file():
+        _require_symbol(path, instrument)
         return [path]
     if not path.is_dir():
         raise ImportRefusedError(f"Expected a file or folder at {path}, was none. Correct the path.")
-    folder = next((child for child in sorted(path.iterdir()) if child.is_dir() and child.name.upper() == symbol), path)
-    hours = sorted(folder.rglob("*h_ticks.bi5"))
-    texts = sorted(
-        file for file in folder.rglob("*") if file.is_file() and file.suffix.lower() in _TEXT_SUFFIXES and not file.name.startswith(".")
-    )
-    if hours and texts and folder == path:
-        texts = [file for file in texts if file.name != SYNTHETIC_MARKER]
-    if hours and texts:
+    folder = next((child for child in sorted(path.iterdir()) if child.is_dir() and child.name.upper() == instrument.symbol), path)
+    hours, texts, others = _sorted_files(folder)
+    if folder == path:
+        _require_own_folder(path, hours + texts, instrument)
+    hours = [file for file in hours if not hour_files.names_other_symbol(file, instrument)]
+    if others or (hours and texts):
+        strange = [str(file.relative_to(folder)) for file in (others or texts)]
         raise ImportRefusedError(
-            f"Expected one kind of files in {folder}, was {len(hours)} bi5 hours and {len(texts)} others. Import them apart."
+            f"Expected one kind of tick files in {folder}, was {len(hours)} wire hours, {len(texts)} texts and {len(others)} others "
+            f"({', '.join(strange[:5])}). Import them apart."
         )
-    others = {file.relative_to(folder).parts[0] for file in hours + texts if len(file.relative_to(folder).parts) > 1}
-    strangers = sorted(name for name in others if name.isalpha() and len(name) >= 6 and name.upper() != symbol)
-    if strangers and folder == path:
-        raise ImportRefusedError(f"Expected a folder {symbol} in {path}, was {', '.join(strangers)}. Give the symbol's own folder.")
     if not hours and not texts:
-        raise ImportRefusedError(f"Expected files that end with .bi5, {', '.join(_TEXT_SUFFIXES)} in {folder}, was none. Correct the path.")
+        raise ImportRefusedError(f"Expected files of ticks of {instrument.symbol} in {folder}, was none. Correct the path.")
+    for file in texts:
+        _require_symbol(file, instrument)
     return hours or texts
+
+
+def _sorted_files(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """Return wire hours, texts and files that are neither; hidden files and the twin's marker are no ticks."""
+    found: tuple[list[Path], list[Path], list[Path]] = ([], [], [])
+    for file in sorted(folder.rglob("*")):
+        is_hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if file.is_file() and not is_hidden and file.name != SYNTHETIC_MARKER:
+            found[0 if hour_files.is_hour_file(file) else 1 if is_text_name(file.name) else 2].append(file)
+    return found
+
+
+def _require_own_folder(path: Path, files: Sequence[Path], instrument: Instrument) -> None:
+    folders = {file.relative_to(path).parts[0] for file in files if len(file.relative_to(path).parts) > 1}
+    strangers = sorted(name for name in folders if name.isalpha() and len(name) >= 6 and name.upper() != instrument.symbol)
+    if strangers:
+        raise ImportRefusedError(
+            f"Expected a folder {instrument.symbol} in {path}, was {', '.join(strangers)}. Give the symbol's own folder."
+        )
+
+
+def _require_symbol(file: Path, instrument: Instrument) -> None:
+    """Refuse a file whose name is that of another currency pair."""
+    words = [word.upper() for word in re.split(r"[^A-Za-z]+", file.name)]
+    pairs = {word for word in words if len(word) == 6 and {word[:3], word[3:]} <= _CURRENCIES}
+    if pairs and instrument.symbol not in pairs:
+        raise ImportRefusedError(f"Expected a file of {instrument.symbol}, was {file.name}. Correct --symbol, or rename the file.")
 
 
 def _is_synthetic(file: Path, instrument: Instrument) -> bool:
@@ -162,138 +237,165 @@ def _is_synthetic(file: Path, instrument: Instrument) -> bool:
     return instrument.symbol.startswith(SYMBOL_PREFIX) or any((folder / SYNTHETIC_MARKER).is_file() for folder in file.absolute().parents)
 
 
-def _detect(files: Sequence[Path], format_name: str, utc_offset_hours: float | None) -> Detection:
-    """Detect each file; all must agree. A named format keeps what the file itself says of delimiter and header, if it says so."""
-    found: dict[str, Detection] = {}
+# Wire hours.
+
+
+def _wire_batch(files: Sequence[Path], request: _Request, source: str) -> _Batch:
+    dates = hour_files.hours_by_date(files, request.instrument)
+    formats = sorted({file.wire_format for hours in dates.values() for file in hours.values()})
+    form = BI5_FORMAT if formats == [BI5_FORMAT] else JSON_FORMAT
+    if len(formats) != 1 or request.format_name not in (AUTO, form):
+        raise ImportRefusedError(
+            f"Expected {request.format_name} files, was {' and '.join(formats)}. Correct --format, or import them apart."
+        )
+    if request.clock is not None:
+        raise ImportRefusedError(f"Expected no --utc-offset for {form}, whose hours are UTC, was {request.clock!r}. Leave it out.")
+    reason = "files named HHh_ticks.bi5" if form == BI5_FORMAT else "JSON hours with `timestamp` and `multiplier`"
+    outcomes = (
+        (day, hour_files.read_date(request.instrument, day, hours, request.now)) for day, hours in dates.items() if request.has(day)
+    )
+    return _Batch(source, form, reason, outcomes)
+
+
+# Texts.
+
+
+def _text_batch(files: Sequence[Path], request: _Request, source: str, spill: Spill, store: RawStore) -> _Batch:
+    if request.format_name in WIRE_FORMAT_NAMES:
+        raise ImportRefusedError(f"Expected {request.format_name} files as --format says, was {files[0].name}. Leave --format out.")
+    detection = _detect(files, request)
+    source = source or f"{IMPORT_PREFIX}{detection.format.name}"
+    malformed: Counter[str] = Counter()
+    kept: dict[str, Path] = {}
     for file in files:
-        for name, text in _texts(file):
-            detection = _named(first_lines(text), name, format_name) if format_name != AUTO else detect_format(first_lines(text), name)
+        content = file.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 not in kept:  # the same bytes again are one delivery
+            kept[sha256] = file
+            malformed.update(_spill_file(file, content, sha256, detection, request, spill))
+    for sha256, file in kept.items():
+        if store.keep_delivered(source, request.instrument.symbol, file.read_bytes()) != sha256:
+            raise ImportRefusedError(f"Expected {file} to stay as it was during the import, was changed. Import it again.")
+    again = len(files) - len(kept)
+    reason = detection.reason + (f"; {again} of {len(files)} files are copies of others and were read once" if again else "")
+    outcomes = spill.outcomes(request.instrument, request.now, request.first, request.last)
+    return _Batch(source, detection.format.name, reason, outcomes, dict(malformed))
+
+
+def _spill_file(file: Path, content: bytes, sha256: str, detection: Detection, request: _Request, spill: Spill) -> Counter[str]:
+    """Parse the texts of one file into the spill and return how many rows have which problem."""
+    problems: Counter[str] = Counter()
+    for member in _tick_members(file, content):
+        found = _detect_member(member, request, detection)
+        parsed = parse_text(member.text, found.format, request.instrument.price_factor, member.name, latest_stamp(request.now))
+        url = file.absolute().as_uri() + (f"#{member.path}" if member.path else "")
+        delivery = Delivery(url, sha256, found.format.name, found.reason)
+        spill.add(parsed, delivery, covered_us(parsed, found.format, member.name), is_bounded=request.is_bounded)
+        problems.update(parsed.problems)
+    return problems
+
+
+def _tick_members(file: Path, content: bytes) -> Iterator[Member]:
+    """Yield the texts of a file; a text beside the csv files of a zip is a report, and refused when it holds ticks."""
+    for member in texts_of(file.name, content):
+        if not member.is_beside_csv:
+            yield member
+        elif _is_ticks(member):
+            raise ImportRefusedError(f"Expected the ticks of {file.name} in its csv files, was some in {member.path}. Unpack it.")
+
+
+def _is_ticks(member: Member) -> bool:
+    try:
+        detect_format(first_lines(member.text), member.name)
+    except ImportRefusedError:
+        return False
+    return True
+
+
+def _detect(files: Sequence[Path], request: _Request) -> Detection:
+    """Detect every text; all must agree. The first one's reading and its clock stand for the import."""
+    found: dict[str, Detection] = {}
+    stamps: list[pl.Series] = []
+    for file in files:
+        for member in _tick_members(file, file.read_bytes()):
+            detection = detect_format(first_lines(member.text), member.name, request.format_name, has_clock=request.clock is not None)
+            _require_pair(member, detection, request.instrument)
             found.setdefault(detection.format.name, detection)
+            if request.clock == AUTO_CLOCK and not detection.format.says_utc_itself:
+                stamps.append(local_stamps(member.text, detection.format, member.name))
     if len(found) != 1:
         raise ImportRefusedError(f"Expected files of one format, was {', '.join(sorted(found))}. Import them apart, or give --format.")
     detection = next(iter(found.values()))
-    form = detection.format if utc_offset_hours is None else detection.format.with_offset(utc_offset_hours)
-    if form.clock == UNKNOWN_CLOCK:
+    if request.clock == AUTO_CLOCK and not detection.format.says_utc_itself:
+        clock, because = infer_clock(pl.concat(stamps).to_numpy().astype(np.int64), request.instrument.asset_class, files[0].name)
+        return Detection(detection.format.on_clock(clock), f"{detection.reason}; {because}")
+    return _on_clock(detection, request.clock, files[0].name)
+
+
+def _on_clock(detection: Detection, clock: str | None, name: str) -> Detection:
+    if clock is not None:
+        return Detection(detection.format.on_clock(clock), f"{detection.reason}; --utc-offset {clock}")
+    if detection.format.clock == UNKNOWN_CLOCK:
         raise ImportRefusedError(
-            f"Expected the clock of {files[0].name}, was none: its stamps are the broker's. Give --utc-offset (hours ahead of UTC)."
+            f"Expected the clock of {name}, was none: its stamps are the broker's. "
+            "Give --utc-offset: hours ahead of UTC, eet, ny+7, or auto to find it by the weekly opens."
         )
-    return Detection(form, detection.reason)
+    return detection
 
 
-def _named(lines: Sequence[str], name: str, format_name: str) -> Detection:
-    try:
-        detected = detect_format(lines, name)
-    except ImportRefusedError:
-        detected = None
-    if detected is not None and detected.format.name == format_name:
-        return Detection(detected.format, "--format")
-    form: TextFormat = FORMATS[format_name]
-    return Detection(form, "--format")
+def _detect_member(member: Member, request: _Request, chosen: Detection) -> Detection:
+    """Return this text's own columns, header and delimiter on the clock that stands for the import."""
+    own = detect_format(first_lines(member.text), member.name, request.format_name, has_clock=request.clock is not None)
+    if own.format.says_utc_itself or request.clock is None:
+        return own
+    return Detection(replace(own.format, clock=chosen.format.clock), chosen.reason)
 
 
-def _texts(file: Path) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a file: itself, or the members of a zip, named after the file that carries the date."""
-    content = file.read_bytes()
-    if file.suffix.lower() != ".zip":
-        yield file.name, content.decode("utf-8", errors="replace")
+def _require_pair(member: Member, detection: Detection, instrument: Instrument) -> None:
+    """Refuse rows that name another pair than the symbol."""
+    if "pair" not in detection.format.columns:
         return
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = [member for member in archive.namelist() if member.lower().endswith((".csv", ".txt"))]
-            for member in members:
-                yield Path(member).name, archive.read(member).decode("utf-8", errors="replace")
-    except zipfile.BadZipFile as error:
-        raise ImportRefusedError(f"Expected a zip archive at {file}, was something else ({error}). Download it again.") from error
-    if not members:
-        raise ImportRefusedError(f"Expected a csv inside {file}, was none. Download it again.")
-
-
-class _Spill:
-    """Parsed rows on disk by date, and which file each part came from."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._parts: dict[date, list[tuple[Path, str, str]]] = {}
-        self._first_us: int | None = None
-        self._last_us: int | None = None
-
-    def add(self, rows: pl.DataFrame, url: str, sha256: str) -> None:
-        """Take one file's rows; a file in which no row parses has no place in time and is refused."""
-        if rows.is_empty():
-            return
-        low, high = rows["ts_us"].min(), rows["ts_us"].max()
-        if not isinstance(low, int) or not isinstance(high, int):
-            raise ImportRefusedError(f"Expected ticks in {url}, was no row that parses. Check --format.")
-        self._first_us = low if self._first_us is None else min(self._first_us, low)
-        self._last_us = high if self._last_us is None else max(self._last_us, high)
-        for (number,), part in rows.group_by(pl.col("ts_us") // _DAY_US, maintain_order=True):
-            day = date(1970, 1, 1) + timedelta(days=int(str(number)))
-            parts = self._parts.setdefault(day, [])
-            path = self._folder / f"{day.isoformat()}.{len(parts):04d}.parquet"
-            part.write_parquet(path)
-            parts.append((path, url, sha256))
-
-    def outcomes(self, instrument: Instrument, span: _Span, now: datetime) -> Iterator[tuple[date, list[HourOutcome]]]:
-        """Yield each date from the first to the last row, also those without rows."""
-        if self._first_us is None or self._last_us is None:
-            raise ImportRefusedError("Expected ticks in the files, was none. Check the path.")
-        first, last = (datetime.fromtimestamp(us // 1_000_000, UTC).date() for us in (self._first_us, self._last_us))
-        for offset in range((last - first).days + 1):
-            day = first + timedelta(days=offset)
-            if span.has(day):
-                yield day, self._date_outcomes(instrument, day, now)
-
-    def _date_outcomes(self, instrument: Instrument, day: date, now: datetime) -> list[HourOutcome]:
-        parts = [(pl.read_parquet(path), url, sha256) for path, url, sha256 in self._parts.get(day, [])]
-        midnight_us = raw_csv.midnight_us(day.isoformat())
-        is_open = open_hours(instrument.asset_class, day)
-        outcomes = []
-        for hour in range(HOURS):
-            start_us = midnight_us + hour * HOUR_US
-            held = [(frame.filter(pl.col("ts_us") // HOUR_US == start_us // HOUR_US), url, sha256) for frame, url, sha256 in parts]
-            held = [part for part in held if len(part[0])]
-            if held:
-                rows = raw_csv.sort_rows(pl.concat([frame for frame, _, _ in held]))
-                outcomes.append(HourOutcome(hour, HourState.OK, now, held[0][1], "import", b"", rows, "", held[0][2]))
-            elif self._is_delivered(start_us):
-                outcomes.append(HourOutcome(hour, HourState.VENDOR_EMPTY if is_open[hour] else HourState.CLOSED, now))
-            else:
-                outcomes.append(bi5_folder.not_delivered(hour, now, is_open=is_open[hour]))
-        return outcomes
-
-    def _is_delivered(self, start_us: int) -> bool:
-        return (
-            self._first_us is not None and self._last_us is not None and self._first_us < start_us + HOUR_US and start_us <= self._last_us
+    pairs = {
+        line.split(detection.format.delimiter)[0].strip().replace("/", "").upper() for line in first_lines(member.text) if line.strip()
+    }
+    if instrument.symbol not in pairs or len(pairs) > 1:
+        raise ImportRefusedError(
+            f"Expected rows of {instrument.symbol} in {member.name}, was {', '.join(sorted(pairs)[:5])}. Correct --symbol."
         )
 
 
-def _bi5_outcomes(files: Sequence[Path], instrument: Instrument, span: _Span, now: datetime) -> Iterator[tuple[date, list[HourOutcome]]]:
-    dates: Mapping[date, Mapping[int, Path]] = bi5_folder.hours_by_date(files)
-    for day, hours in dates.items():
-        if span.has(day):
-            yield day, bi5_folder.read_date(instrument, day, hours, now)
+# Recording.
 
 
-def _record_all(
-    store: RawStore,
-    instrument: Instrument,
-    source: str,
-    form: str,
-    reason: str,
-    outcomes: Iterator[tuple[date, list[HourOutcome]]],
-    now: datetime,
-    progress: Callable[[ImportedDate], None] | None,
-) -> ImportReport:
+def _record_all(store: RawStore, request: _Request, batch: _Batch, progress: Callable[[ImportedDate], None] | None) -> ImportReport:
     imported = []
-    for day, hours in outcomes:
-        report = store.record(source, instrument.symbol, day, instrument.price_factor, hours, now=now, origin="import")
-        entries = report.manifest.hours
-        states = {str(state): sum(entry.state is state for entry in entries) for state in HourState}
-        failed = [entry for entry in entries if entry.state is HourState.FAILED and entry.reason != bi5_folder.HOUR_NOT_DELIVERED]
-        unusable = tuple(f"{day} {entry.hour:02d}h: {entry.reason}" for entry in failed)
-        imported.append(ImportedDate(day, sum(entry.rows for entry in entries), states, report.new_revision, unusable))
+    for day, hours in batch.outcomes:
+        imported.append(_record(store, request.instrument, batch.source, day, hours, request.now))
         if progress is not None:
             progress(imported[-1])
     if not imported:
         raise ImportRefusedError("Expected dates between --from and --to in the files, was none. Widen the range.")
-    return ImportReport(source, form, reason, tuple(imported))
+    return ImportReport(batch.source, batch.format, batch.reason, tuple(imported), batch.malformed)
+
+
+def _record(store: RawStore, instrument: Instrument, source: str, day: date, hours: Sequence[HourOutcome], now: datetime) -> ImportedDate:
+    said = _with_news(store, source, instrument.symbol, day, hours)
+    report = store.record(source, instrument.symbol, day, instrument.price_factor, said, now=now, origin="import")
+    entries = report.manifest.hours
+    is_open = open_hours(instrument.asset_class, day)
+    failed = [entry for entry in entries if entry.state is HourState.FAILED and entry.reason != HOUR_NOT_DELIVERED]
+    return ImportedDate(
+        date=day,
+        rows=sum(entry.rows for entry in entries),
+        states={str(state): sum(entry.state is state for entry in entries) for state in HourState},
+        new_revision=report.new_revision,
+        unusable=tuple(f"{day} {entry.hour:02d}h: {entry.reason}" for entry in failed),
+        rows_while_closed=sum(entry.rows for entry in entries if not is_open[entry.hour]),
+    )
+
+
+def _with_news(store: RawStore, source: str, symbol: str, day: date, hours: Sequence[HourOutcome]) -> list[HourOutcome]:
+    """Leave out hours that were not delivered now and are known: an import of one hour says nothing about the others."""
+    manifest = store.manifest(source, symbol, day)
+    known = {entry.hour for entry in manifest.hours if entry.state is not HourState.PENDING} if manifest else set()
+    return [outcome for outcome in hours if not (outcome.reason == HOUR_NOT_DELIVERED and outcome.hour in known)]
