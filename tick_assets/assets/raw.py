@@ -83,7 +83,7 @@ def _check_answers(failures: Sequence[str]) -> dg.AssetCheckResult:
 
 @dg.asset(
     key=["raw", "replica"],
-    deps=[["raw", "ticks_csv"]],
+    deps=[["raw", "ticks_csv"], ["raw", "live_ticks_csv"]],
     group_name=GROUP,
     owners=OWNERS,
     kinds={"s3"},
@@ -128,7 +128,8 @@ def ticks(context: dg.AssetExecutionContext, road: Road, scope: Scope) -> dg.Mat
     """Iceberg `raw.ticks`: a row per vendor row, of every revision and source; `is_current` names those that count."""
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     with reporting(context, "raw/ticks") as report:
-        written = raw_ticks.write_days(road.lakehouse, road.raw_store, symbols, dates, road.settings.sources_in_order, context.log.info)
+        order, run = road.settings.sources_in_order, context.run.run_id.replace("-", "")[:12]
+        written = raw_ticks.write_days(road.lakehouse, road.raw_store, symbols, dates, order, context.log.info, run)
     for day in dates:
         rows = sum(found.rows for found in written if found.date == day)
         context.add_asset_metadata({"dagster/partition_row_count": rows}, partition_key=day.isoformat())

@@ -12,7 +12,7 @@ import dagster as dg
 from tick_assets.assets.reporting import bar_plot, day_plot, day_range, day_rows, now, reporting, silver_spec, table
 from tick_assets.domain.signals import Strategy
 from tick_assets.lakehouse import publications, silver
-from tick_assets.lakehouse.publishing import AuditError, audit_outside, publish
+from tick_assets.lakehouse.publishing import AuditError, audit_outside, publish, writing
 from tick_assets.partitions import DAILY, dates_of
 from tick_assets.resources import Road, Scope, SparkEngine
 
@@ -35,23 +35,24 @@ def clean_ticks(
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Clean the current raw rows; rejects are published before ticks, and `evidence.publications` last."""
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
-    with reporting(context, "silver/ticks") as report:
-        partitions = silver.Partitions(symbols, dates, publications.ids_of(road.raw_store, symbols, dates, road.settings.sources_in_order))
-        run = context.run.run_id.replace("-", "")[:12]
-        rejects = silver.stage_rejects(spark.session, partitions, run)
-        ticks = silver.stage_ticks(spark.session, partitions, run)
+    run = context.run.run_id.replace("-", "")[:12]
+    held = writing(road.lakehouse, ("silver.ticks", "silver.tick_rejects"), symbols, dates, run, context.log.info)
+    with reporting(context, "silver/ticks") as report, held as lock:
+        partitions = publications.partitions_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
+        raw = road.lakehouse.snapshot_id("raw.ticks")
+        rejects = silver.stage_rejects(spark.session, road.lakehouse, partitions, raw, run)
+        ticks = silver.stage_ticks(spark.session, road.lakehouse, partitions, raw, run)
         try:
-            counts, hashes = silver.audit_ticks(spark.session, road.lakehouse, partitions, ticks, rejects)
+            counts, hashes = silver.audit_ticks(road.lakehouse, partitions, raw, ticks, rejects)
             for staged in (rejects, ticks):
-                audit_outside(spark.session, road.lakehouse, staged)
+                audit_outside(road.lakehouse, staged)
         except AuditError as error:
             yield dg.AssetCheckResult(
                 asset_key=["silver", "ticks"], check_name=NO_ROW_IS_LOST, passed=False, metadata={"finding": str(error)}
             )
             raise dg.Failure(str(error), allow_retries=False) from error
-        snapshots = {staged.table: publish(spark.session, staged) for staged in (rejects, ticks)}
-        sources = publications.sources_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
-        publications.record(road.lakehouse, partitions, counts, hashes, sources, now())
+        snapshots = {staged.table: publish(road.lakehouse, staged, lock) for staged in (rejects, ticks)}
+        publications.record(road.lakehouse, partitions, counts, hashes, now())
     _attach_rows_to_dates(context, counts, dates)
     shared: dict[str, Any] = {
         "time_range": day_range(dates),
@@ -98,18 +99,19 @@ def _by_symbol(counts: Sequence[silver.DayCounts], symbols: Sequence[str], dates
 def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: SparkEngine) -> Iterator[dg.MaterializeResult]:
     """Run the kernel over the clean ticks of each symbol and date; rows are sampled events, not ticks."""
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
-    with reporting(context, "silver/features") as report:
+    run = context.run.run_id.replace("-", "")[:12]
+    held = writing(road.lakehouse, ("silver.features", "silver.labels"), symbols, dates, run, context.log.info)
+    with reporting(context, "silver/features") as report, held as lock:
         partitions = silver.Partitions(symbols, dates, {})
-        run = context.run.run_id.replace("-", "")[:12]
-        events = silver.sampled_events(spark.session, partitions, road.market, Strategy()).persist()
+        events = silver.sampled_events(spark.session, road.lakehouse, partitions, road.market, Strategy()).persist()
         staged = [
             silver.stage_features(spark.session, partitions, events, run),
             silver.stage_labels(spark.session, partitions, events, run),
         ]
         events.unpersist()
         for each in staged:
-            audit_outside(spark.session, road.lakehouse, each)
-        snapshots = {each.table: publish(spark.session, each) for each in staged}
+            audit_outside(road.lakehouse, each)
+        snapshots = {each.table: publish(road.lakehouse, each, lock) for each in staged}
         counts = silver.count_days(road.lakehouse, [each.table for each in staged], partitions)
     for name in ("features", "labels"):
         rows = [row for row in counts if row["table"] == f"silver.{name}"]

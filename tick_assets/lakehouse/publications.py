@@ -11,28 +11,38 @@ from typing import TYPE_CHECKING
 
 from tick_assets.domain.instruments import is_synthetic
 from tick_assets.lakehouse.catalog import whole_partitions
-from tick_assets.lakehouse.raw_store import RawStore
-from tick_assets.lakehouse.silver import DayCounts, DayKey, Partitions, publication_id
+from tick_assets.lakehouse.raw_store import Manifest, RawStore
+from tick_assets.lakehouse.silver import DayCounts, DayKey, Partitions, RawFiles, publication_id
 
 if TYPE_CHECKING:
     from tick_assets.lakehouse.catalog import Lakehouse
 
 
-def ids_of(store: RawStore, symbols: Sequence[str], dates: Sequence[date], order: Sequence[str]) -> dict[DayKey, str]:
-    """Return the publication id of each symbol and date: what its raw files and the cleaning make of it."""
-    return {(symbol, day): publication_id(symbol, day, _revisions(store, symbol, day, order)) for symbol in symbols for day in dates}
+def partitions_of(store: RawStore, symbols: Sequence[str], dates: Sequence[date], order: Sequence[str]) -> Partitions:
+    """Return the partitions of all symbols and dates with what their raw files make of them, each manifest read once."""
+    manifests = {(symbol, day): _current_manifest(store, symbol, day, order) for symbol in symbols for day in dates}
+    return Partitions(
+        tuple(symbols),
+        tuple(dates),
+        {key: publication_id(*key, _revisions(manifest)) for key, manifest in manifests.items()},
+        {key: _raw_files(manifest) for key, manifest in manifests.items()},
+    )
 
 
-def sources_of(store: RawStore, symbols: Sequence[str], dates: Sequence[date], order: Sequence[str]) -> dict[DayKey, str | None]:
-    """Return the current source of each symbol and date."""
-    return {(symbol, day): store.current_source(symbol, day, order) for symbol in symbols for day in dates}
-
-
-def _revisions(store: RawStore, symbol: str, day: date, order: Sequence[str]) -> list[str]:
+def _current_manifest(store: RawStore, symbol: str, day: date, order: Sequence[str]) -> Manifest | None:
     source = store.current_source(symbol, day, order)
-    if source is None:
-        return []
-    return [source, *(entry.sha256 for entry in store.revisions(source, symbol, day))]
+    return store.manifest(source, symbol, day) if source else None
+
+
+def _revisions(manifest: Manifest | None) -> list[str]:
+    return [manifest.source, *(entry.sha256 for entry in manifest.revisions)] if manifest else []
+
+
+def _raw_files(manifest: Manifest | None) -> RawFiles:
+    if manifest is None:
+        return RawFiles(None, {})
+    folder = f"{manifest.source}/{manifest.symbol}"
+    return RawFiles(manifest.source, {f"{folder}/{entry.file}": entry.rows for entry in manifest.revisions if entry.rows})
 
 
 def record(
@@ -40,10 +50,10 @@ def record(
     partitions: Partitions,
     counts: Sequence[DayCounts],
     hashes: Mapping[DayKey, str],
-    sources: Mapping[DayKey, str | None],
     published_at: datetime,
 ) -> None:
     """Write the publications of all partitions."""
+    sources = {key: files.source for key, files in partitions.raw_files.items()}
     rows = [
         {
             "symbol": found.symbol,

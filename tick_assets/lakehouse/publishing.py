@@ -1,19 +1,28 @@
-"""Write, audit, publish: a partition is replaced on a branch, looked at there, and becomes visible by one fast-forward.
+# H4: STOP. Read /work/lead/NOTE_H4.md (from the lead) before you go on, then delete this line.
+"""Write, audit, publish: partitions are replaced on a branch, looked at there, and become visible by one commit.
 
-What belongs here: the branch protocol for tables that Spark writes. What must not: what the rows are (`silver`) or Dagster.
+What belongs here: the branch protocol for tables that Spark writes. What must not: what the rows are (`silver`, `bars`) or Dagster.
 
-One writer per table at a time (a Dagster pool sees to it), so an `audit_` branch found at the start is what a killed run left: it is
-dropped. A failed audit's branch is kept as `failed_…` for inspection. `overwrite` names whole partitions: an empty result empties them.
+A write holds the locks of its partitions (`partition_locks`) from before it stages until it has published. Publishing puts the audited
+files of the branch in the place of main's files of the same partitions: one commit, which leaves alone what other runs published since
+the branch was made. So writes of different days go on side by side. (A fast-forward fails once main has moved, and a cherry-pick takes
+neither an overwrite by filter nor one that only deletes.) `overwrite` names whole partitions: an empty result empties them.
+
+An `audit_` branch of a run that holds no lock was left by a killed one: the table's next write drops it. A failed audit's branch is kept
+as `failed_…` for inspection, and dropped by the first write after KEPT_FOR.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tick_assets.lakehouse.catalog import MAIN, Lakehouse
+from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
+from tick_assets.lakehouse.partition_files import changed_by
+from tick_assets.lakehouse.partition_locks import Held
 from tick_assets.lakehouse.spark import partition_filter
 from tick_assets.settings import CATALOG
 
@@ -21,6 +30,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 PartitionKey = tuple[str, date]
+
+AUDIT_PREFIX, FAILED_PREFIX = "audit_", "failed_"
+KEPT_FOR = timedelta(days=7)
 
 
 class AuditError(RuntimeError):
@@ -33,63 +45,88 @@ class Staged:
 
     table: str
     branch: str
-    keys: frozenset[PartitionKey]
-    """Every (symbol, date) that the replacement names, empty ones too."""
+    symbols: tuple[str, ...]
+    dates: tuple[date, ...]
 
     @property
     def identifier(self) -> str:
         return f"{CATALOG}.{self.table}"
 
+    @property
+    def keys(self) -> frozenset[PartitionKey]:
+        """Every (symbol, date) that the replacement names, empty ones too."""
+        return frozenset((symbol, day) for symbol in self.symbols for day in self.dates)
 
-def drop_leftovers(spark: SparkSession, table: str) -> list[str]:
-    """Drop the `audit_` branches of runs that died, and return their names."""
-    rows = spark.sql(f"select name from {CATALOG}.{table}.refs where type = 'BRANCH' and name like 'audit\\\\_%'").collect()
-    for row in rows:
-        spark.sql(f"alter table {CATALOG}.{table} drop branch `{row.name}`")
-    return [row.name for row in rows]
+
+@contextmanager
+def writing(
+    lakehouse: Lakehouse, tables: Sequence[str], symbols: Sequence[str], dates: Sequence[date], run: str, progress: Callable[[str], None]
+) -> Iterator[Held]:
+    """Hold these partitions of the tables while they are staged, audited and published; leftovers of killed runs are dropped first."""
+    with lakehouse.locks.hold(tables, symbols, dates, run, progress) as held:
+        for table in tables:
+            for branch in drop_leftovers(lakehouse, table, held):
+                progress(f"event=leftover_branch_dropped table={table} branch={branch}")
+        yield held
+
+
+def drop_leftovers(lakehouse: Lakehouse, table: str, held: Held) -> list[str]:
+    """Drop the branches that nobody writes or looks at any more, and return their names."""
+    dropped = [branch for branch in lakehouse.branches(table) if _is_leftover(lakehouse, table, branch, held)]
+    for branch in dropped:
+        lakehouse.drop_branch(table, branch)
+    return dropped
+
+
+def _is_leftover(lakehouse: Lakehouse, table: str, branch: str, held: Held) -> bool:
+    if branch.startswith(AUDIT_PREFIX):
+        return not held.is_alive(branch.removeprefix(AUDIT_PREFIX))
+    snapshot = lakehouse.table(table).snapshot_by_name(branch)
+    if not branch.startswith(FAILED_PREFIX) or snapshot is None:
+        return False
+    return datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) + KEPT_FOR < datetime.now(UTC)
 
 
 def stage(spark: SparkSession, table: str, rows: DataFrame, symbols: Sequence[str], dates: Sequence[date], run: str) -> Staged:
     """Replace the partitions of all symbols and dates, on a branch of its own."""
     from pyspark.sql import functions as f
 
-    drop_leftovers(spark, table)
-    condition = partition_filter(symbols, dates)
-    staged = Staged(table, f"audit_{run}", frozenset((symbol, day) for symbol in symbols for day in dates))
+    staged = Staged(table, f"{AUDIT_PREFIX}{run}", tuple(symbols), tuple(dates))
     spark.sql(f"alter table {staged.identifier} create or replace branch `{staged.branch}`")
-    rows.writeTo(f"{staged.identifier}.branch_{staged.branch}").overwrite(f.expr(condition))
+    rows.writeTo(f"{staged.identifier}.branch_{staged.branch}").overwrite(f.expr(partition_filter(symbols, dates)))
     return staged
 
 
-def audit_outside(spark: SparkSession, lakehouse: Lakehouse, staged: Staged) -> None:
-    """Refuse a replacement that changed the number of rows of any partition that it does not name."""
-    before, after = (
-        {key: rows for key, rows in lakehouse.partition_rows(staged.table, ref).items() if key not in staged.keys}
-        for ref in (MAIN, staged.branch)
-    )
-    if before != after:
-        differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-        reject(spark, staged, f"expected the rows of other partitions to stay, was a change of {len(differing)}, first {differing[0]}")
+def audit_outside(lakehouse: Lakehouse, staged: Staged) -> None:
+    """Refuse a replacement that added or removed a file of any partition that it does not name."""
+    added, removed = changed_by(lakehouse, staged.table, _tip(lakehouse, staged))
+    outside = sorted(file.key for file in (*added, *removed) if file.key not in staged.keys)
+    if outside:
+        reject(
+            lakehouse, staged, f"expected the rows of other partitions to stay, was a change of {len(outside)} files, first {outside[0]}"
+        )
 
 
-def reject(spark: SparkSession, staged: Staged, finding: str) -> None:
+def reject(lakehouse: Lakehouse, staged: Staged, finding: str) -> None:
     """Keep the staged branch under a `failed_` name and raise `AuditError`."""
-    kept = staged.branch.replace("audit_", "failed_", 1)
-    spark.sql(f"alter table {staged.identifier} create or replace branch `{kept}` as of version {_tip(spark, staged)} retain 7 days")
-    spark.sql(f"alter table {staged.identifier} drop branch `{staged.branch}`")
+    kept = staged.branch.replace(AUDIT_PREFIX, FAILED_PREFIX, 1)
+    lakehouse.drop_branch(staged.table, kept)
+    lakehouse.keep_branch(staged.table, kept, _tip(lakehouse, staged), KEPT_FOR)
+    lakehouse.drop_branch(staged.table, staged.branch)
     raise AuditError(f"Audit of {staged.table} failed: {finding}. Nothing was published; look at branch {kept}, then run again.")
 
 
-def publish(spark: SparkSession, staged: Staged) -> int:
-    """Make the branch what readers see, drop it, and return the new snapshot's id."""
-    tip = _tip(spark, staged)
-    spark.sql(f"call {CATALOG}.system.fast_forward('{staged.table}', 'main', '{staged.branch}')")
-    spark.sql(f"alter table {staged.identifier} drop branch `{staged.branch}`")
+def publish(lakehouse: Lakehouse, staged: Staged, held: Held) -> int | None:
+    """Make the staged partitions what readers see, drop the branch, and return the table's snapshot (None where it never had a row)."""
+    added, _ = changed_by(lakehouse, staged.table, _tip(lakehouse, staged))
+    held.require()
+    lakehouse.replace_files(staged.table, [file.entry for file in added], whole_partitions(staged.symbols, staged.dates))
+    lakehouse.drop_branch(staged.table, staged.branch)
+    return lakehouse.snapshot_id(staged.table)
+
+
+def _tip(lakehouse: Lakehouse, staged: Staged) -> int:
+    tip = lakehouse.snapshot_id(staged.table, staged.branch)
+    if tip is None:
+        raise AuditError(f"Expected the branch {staged.branch} on {staged.table}, found none. Nothing was published; run again.")
     return tip
-
-
-def _tip(spark: SparkSession, staged: Staged) -> int:
-    row = spark.sql(f"select snapshot_id from {staged.identifier}.refs where name = '{staged.branch}'").first()
-    if row is None:
-        raise AuditError(f"Expected the branch {staged.branch} on {staged.table}, found none. Run again: one writer per table at a time.")
-    return int(row.snapshot_id)

@@ -3,8 +3,8 @@
 What belongs here: which rows are current, their order, and the atomic replacement of partitions by PyIceberg. What must not: parsing
 (`raw_csv`), cleaning (`silver`).
 
-A partition is one file whose current rows come first, in vendor order: that order is what `silver` numbers. The rows are counted
-against the manifests before the one commit that replaces whole partitions, so readers see the old rows or the new ones.
+A partition is one file whose current rows come first, in vendor order; `silver` finds that order again from the columns. The rows are
+counted against the manifests before the one commit that replaces whole partitions, so readers see the old rows or the new ones.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read_day(store: RawStore, symbol: str, day: date, order: Sequence[str]) -> t
     ]
     if not frames:
         return RawDay(symbol, day, "", 0, 0), pl.DataFrame()
-    rows = pl.concat(frames).sort("is_current", "place", descending=[True, False], maintain_order=True).drop("place")
+    rows = in_vendor_order(pl.concat(frames))
     promised = sum(entry.rows for source in store.sources() for entry in store.revisions(source, symbol, day))
     if len(rows) != promised:
         raise RawRowsError(f"Expected {promised} rows of {symbol} {day} as the manifests say, was {len(rows)}. Run `tick raw verify`.")
@@ -62,9 +62,18 @@ def _source_rows(store: RawStore, source: str, symbol: str, day: date, is_curren
         pl.lit(day).alias("date"),
         pl.concat_str(pl.lit(f"{source}/{symbol}/"), "source_file").alias("source_file"),
         pl.col("is_current") & is_current,
-        # A row that did not parse keeps the place of the row before it.
-        pl.col("ts_event").fill_null(strategy="forward").fill_null(strategy="backward").over("revision").alias("place"),
     )
+
+
+def in_vendor_order(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sort the rows of one symbol and date: current ones first, by stamp, and within a stamp as the vendor's files have them.
+
+    The order follows from the columns alone, whatever the order of the rows, files and tasks that brought them. A row that did not parse
+    keeps the place of the row before it in its file, the first one that of the row after it.
+    """
+    place = pl.col("ts_event").fill_null(strategy="forward").fill_null(strategy="backward").over("source", "revision")
+    by_file = rows.sort("source", "revision", "source_row").with_columns(place.alias("place"))
+    return by_file.sort("is_current", "place", descending=[True, False], maintain_order=True).drop("place")
 
 
 def write_days(
@@ -74,16 +83,22 @@ def write_days(
     dates: Sequence[date],
     order: Sequence[str],
     progress: Callable[[str], None],
+    run: str = "unnamed",
 ) -> list[RawDay]:
-    """Replace the partitions of all symbols and dates with what the raw store holds; an empty day empties its partition."""
+    """Replace the partitions of all symbols and dates with what the raw store holds; an empty day empties its partition.
+
+    The partitions are locked before the raw store is read: of two writes the later one reads the newer files. See `partition_locks`.
+    """
     schema = lakehouse.arrow_schema(TABLE)
     written: list[RawDay] = []
-    for days, frames in _chunks(store, symbols, dates, order):
-        chunk_dates = sorted({day.date for day in days})
-        arrow = pa.concat_tables([_to_arrow(frame, schema) for frame in frames]) if frames else schema.empty_table()
-        lakehouse.replace_rows(TABLE, arrow, whole_partitions(symbols, chunk_dates))
-        written += days
-        progress(f"event=raw_ticks_written rows={arrow.num_rows} from={chunk_dates[0]} to={chunk_dates[-1]}")
+    with lakehouse.locks.hold([TABLE], symbols, dates, run, progress) as held:
+        for days, frames in _chunks(store, symbols, dates, order):
+            chunk_dates = sorted({day.date for day in days})
+            arrow = pa.concat_tables([_to_arrow(frame, schema) for frame in frames]) if frames else schema.empty_table()
+            held.require()
+            lakehouse.replace_rows(TABLE, arrow, whole_partitions(symbols, chunk_dates))
+            written += days
+            progress(f"event=raw_ticks_written rows={arrow.num_rows} from={chunk_dates[0]} to={chunk_dates[-1]}")
     return written
 
 

@@ -1,17 +1,19 @@
+# H4: STOP. Read /work/lead/NOTE_H4.md (from the lead) before you go on, then delete this line.
 """Silver by Spark: whole symbol-days through the domain kernel, one task each and no shuffle.
 
 What belongs here: turning Arrow batches of one table into rows of another, and the audits of what was staged. What must not: rules
 about ticks (`domain.kernel`), the branch protocol (`publishing`), bars (`bars`) or Dagster.
 
-A task sees one Iceberg file, that is one symbol-day written in vendor order (`raw_ticks`, `stage_ticks`); the rows of a day that spans
-several Arrow batches are gathered first. A day that is split over files would be numbered twice; the audit sees that and refuses it.
+A day is put in order from its own columns before it is worked on, so the order of rows, files and tasks changes nothing. A task sees one
+Iceberg file, which is one symbol-day as this project writes it; where a day lies in several files (after a compaction, or somebody else's
+append) its rows are brought together by a shuffle first.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,9 +27,11 @@ from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, REASONS, run_f
 from tick_assets.domain.labels import LABEL_SET, label_events
 from tick_assets.domain.signals import Strategy, event_id
 from tick_assets.domain.ticks import MALFORMED_TS, Ticks
-from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
+from tick_assets.lakehouse.catalog import MAIN, Lakehouse, whole_partitions
 from tick_assets.lakehouse.content_hash import content_hashes
+from tick_assets.lakehouse.partition_files import file_counts
 from tick_assets.lakehouse.publishing import Staged, reject, stage
+from tick_assets.lakehouse.raw_ticks import in_vendor_order
 from tick_assets.lakehouse.spark import partition_filter, read_partitions
 from tick_assets.settings import CATALOG
 
@@ -44,12 +48,21 @@ Day = Callable[[DayKey, pl.DataFrame], pl.DataFrame]
 
 
 @dataclass(frozen=True)
+class RawFiles:
+    """What the raw store lists for one symbol and date: the current source (None: nothing recorded) and the rows of its files."""
+
+    source: str | None
+    rows: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Partitions:
-    """Whole partitions to write: the product of symbols and dates, and the publication id of each."""
+    """Whole partitions to write: the product of symbols and dates, the publication id of each, and the files that it stands for."""
 
     symbols: tuple[str, ...]
     dates: tuple[date, ...]
     publication_ids: Mapping[DayKey, str]
+    raw_files: Mapping[DayKey, RawFiles] = field(default_factory=dict)
 
     @property
     def condition(self) -> str:
@@ -73,7 +86,8 @@ def to_ticks(frame: pl.DataFrame) -> Ticks:
 
 
 def clean_day(key: DayKey, rows: pl.DataFrame, kept: bool, publications: Mapping[DayKey, str]) -> pl.DataFrame:
-    """Return the valid rows of a raw day with their `seq`, or (not `kept`) the refused ones with their reason."""
+    """Return the valid rows of a raw day with their `seq`, or (not `kept`) the refused ones with their reason; any order will do."""
+    rows = in_vendor_order(rows)
     day_number = (key[1] - date(1970, 1, 1)).days
     batch = run_kernel(to_ticks(rows), 1, day_number)
     numbered = rows.with_columns(
@@ -85,7 +99,8 @@ def clean_day(key: DayKey, rows: pl.DataFrame, kept: bool, publications: Mapping
 
 
 def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strategy) -> pl.DataFrame:
-    """Return the sampled events of a clean day: features, and labels where the event could be traded (else null)."""
+    """Return the sampled events of a clean day, in any order: features, and labels where the event could be traded (else null)."""
+    rows = rows.sort("seq")
     ticks = to_ticks(rows)
     batch = run_features(ticks)
     events = rows[batch.event_row].select("symbol", "date", "ts_event", "seq", "publication_id")
@@ -116,7 +131,7 @@ def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strate
 
 
 def _by_day(batches: Iterable[pa.RecordBatch], work: Day, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Gather the rows of each (symbol, date), in the order they come, and yield what `work` makes of them."""
+    """Gather the rows of each (symbol, date) and yield what `work` makes of them; a day that comes in two pieces is a `ValueError`."""
     key: DayKey | None = None
     parts: list[pl.DataFrame] = []
     done: set[DayKey] = set()
@@ -125,7 +140,7 @@ def _by_day(batches: Iterable[pa.RecordBatch], work: Day, schema: pa.Schema) -> 
         if key is None:
             return
         if key in done:
-            raise ValueError(f"Expected the rows of {key} in one piece, found them twice. Compact the partition into one sorted file.")
+            raise ValueError(f"Expected the rows of {key} in one piece, found them twice. Read them with `whole_days`.")
         done.add(key)
         made = work(key, pl.concat(parts))
         yield from made.select(schema.names).to_arrow().cast(schema).to_batches(max_chunksize=200_000)
@@ -159,27 +174,35 @@ def map_days(source: DataFrame, work: Day, schema: StructType) -> DataFrame:
     return source.mapInArrow(partial(_by_day, work=work, schema=arrow), schema)
 
 
-def _raw_rows(spark: SparkSession, partitions: Partitions) -> DataFrame:
-    return read_partitions(spark, "raw.ticks", partitions.condition).where("is_current")
+def whole_days(spark: SparkSession, lakehouse: Lakehouse, table: str, partitions: Partitions, snapshot_id: int | None) -> DataFrame:
+    """Read partitions of a snapshot (None: the table is empty) so that the rows of a symbol-day reach one task, one day after another.
+
+    Only where a day lies in several files does that cost a shuffle.
+    """
+    rows = read_partitions(spark, table, partitions.condition, snapshot_id)
+    files = file_counts(lakehouse, table, whole_partitions(partitions.symbols, partitions.dates), snapshot_id)
+    if max(files.values(), default=0) <= 1:
+        return rows
+    return rows.repartition("symbol", "date").sortWithinPartitions("symbol", "date")
 
 
-def stage_rejects(spark: SparkSession, partitions: Partitions, run: str) -> Staged:
-    """Stage `silver.tick_rejects`: the refused rows of the current raw rows, with their reasons."""
+def stage_rejects(spark: SparkSession, lakehouse: Lakehouse, partitions: Partitions, raw_snapshot: int | None, run: str) -> Staged:
+    """Stage `silver.tick_rejects`: the refused rows of the current raw rows of a snapshot, with their reasons."""
     work = partial(clean_day, kept=False, publications=dict(partitions.publication_ids))
     table = "silver.tick_rejects"
-    rows = map_days(_raw_rows(spark, partitions), work, table_schema(spark, table))
-    return stage(spark, table, rows, partitions.symbols, partitions.dates, run)
+    raw = whole_days(spark, lakehouse, "raw.ticks", partitions, raw_snapshot).where("is_current")
+    return stage(spark, table, map_days(raw, work, table_schema(spark, table)), partitions.symbols, partitions.dates, run)
 
 
-def stage_ticks(spark: SparkSession, partitions: Partitions, run: str) -> Staged:
-    """Stage `silver.ticks`: the valid rows of the current raw rows, numbered in vendor order before cleaning."""
+def stage_ticks(spark: SparkSession, lakehouse: Lakehouse, partitions: Partitions, raw_snapshot: int | None, run: str) -> Staged:
+    """Stage `silver.ticks`: the valid rows of the current raw rows of a snapshot, numbered in vendor order before cleaning."""
     work = partial(clean_day, kept=True, publications=dict(partitions.publication_ids))
     table = "silver.ticks"
-    rows = map_days(_raw_rows(spark, partitions), work, table_schema(spark, table))
-    return stage(spark, table, rows, partitions.symbols, partitions.dates, run)
+    raw = whole_days(spark, lakehouse, "raw.ticks", partitions, raw_snapshot).where("is_current").drop("raw_line", "known_at")
+    return stage(spark, table, map_days(raw, work, table_schema(spark, table)), partitions.symbols, partitions.dates, run)
 
 
-def sampled_events(spark: SparkSession, partitions: Partitions, market: Market, strategy: Strategy) -> DataFrame:
+def sampled_events(spark: SparkSession, lakehouse: Lakehouse, partitions: Partitions, market: Market, strategy: Strategy) -> DataFrame:
     """Return features and labels of the sampled events of published ticks, side by side."""
     from pyspark.sql.types import IntegerType, StructType
 
@@ -187,7 +210,7 @@ def sampled_events(spark: SparkSession, partitions: Partitions, market: Market, 
     extra = [field for field in labels.fields if field.name not in features.names]
     schema = StructType([*features.fields, *extra])
     assert isinstance(schema["label"].dataType, IntegerType)
-    source = read_partitions(spark, "silver.ticks", partitions.condition)
+    source = whole_days(spark, lakehouse, "silver.ticks", partitions, lakehouse.snapshot_id("silver.ticks"))
     return map_days(source, partial(sample_day, market=market, strategy=strategy), schema)
 
 
@@ -218,30 +241,49 @@ class DayCounts:
 
 
 def audit_ticks(
-    spark: SparkSession, lakehouse: Lakehouse, partitions: Partitions, ticks: Staged, rejects: Staged
+    lakehouse: Lakehouse, partitions: Partitions, raw_snapshot: int | None, ticks: Staged, rejects: Staged
 ) -> tuple[list[DayCounts], dict[DayKey, str]]:
     """Check on the branches, with another engine than the writer, that no current raw row was lost, doubled or misnumbered.
 
     Return the counts and the content hash of every partition.
     """
-    current = _current_rows(lakehouse, partitions)
+    raw = _raw_rows(lakehouse, partitions, raw_snapshot)
+    stale = sorted(key for key, listed in partitions.raw_files.items() if _rows_by_file(raw, key, listed) != listed.rows)
+    if stale:
+        reject(
+            lakehouse, ticks, f"expected raw.ticks to hold the files that the raw store lists, was not so for {stale[:3]}: write it first"
+        )
+    current = _current_rows(raw)
     kept, refused = (lakehouse.partition_rows(staged.table, staged.branch) for staged in (ticks, rejects))
     counts = [DayCounts(*key, current.get(key, 0), kept.get(key, 0), refused.get(key, 0)) for key in sorted(ticks.keys)]
     for found in counts:
         if found.raw_rows != found.silver_rows + found.reject_rows:
-            reject(spark, ticks, f"expected raw = silver + rejects, was {found}")
+            reject(lakehouse, ticks, f"expected raw = silver + rejects, was {found}")
         if found.reject_rows > MAXIMUM_REJECT_SHARE * found.raw_rows:
-            reject(spark, ticks, f"expected at most {MAXIMUM_REJECT_SHARE:.0%} rejects, was {found}")
+            reject(lakehouse, ticks, f"expected at most {MAXIMUM_REJECT_SHARE:.0%} rejects, was {found}")
     repeated = _repeated_seq(lakehouse, partitions, ticks, rejects)
     if repeated:
-        reject(spark, ticks, f"expected every seq once, was repeated on {repeated[:3]}")
+        reject(lakehouse, ticks, f"expected every seq once, was repeated on {repeated[:3]}")
     return counts, content_hashes(lakehouse, ticks.table, partitions.symbols, partitions.dates, ticks.branch)
 
 
-def _current_rows(lakehouse: Lakehouse, partitions: Partitions) -> dict[DayKey, int]:
-    rows = lakehouse.frame("raw.ticks", whole_partitions(partitions.symbols, partitions.dates), columns=("symbol", "date", "is_current"))
-    counted = rows.filter("is_current").group_by("symbol", "date").len()
-    return {(row["symbol"], row["date"]): row["len"] for row in counted.to_dicts()}
+def _raw_rows(lakehouse: Lakehouse, partitions: Partitions, snapshot_id: int | None) -> pl.DataFrame:
+    """Return the number of rows, and of current ones, by symbol, date and file."""
+    names = ("symbol", "date", "source", "source_file", "is_current")
+    condition = whole_partitions(partitions.symbols, partitions.dates)
+    rows = lakehouse.frame("raw.ticks", condition, MAIN if snapshot_id is None else str(snapshot_id), names)
+    return rows.group_by("symbol", "date", "source", "source_file").agg(pl.len().alias("rows"), pl.col("is_current").sum().alias("current"))
+
+
+def _rows_by_file(raw: pl.DataFrame, key: DayKey, listed: RawFiles) -> dict[str, int]:
+    """Return the rows of each file of the current source that the table holds of one symbol and date."""
+    found = raw.filter(pl.col("symbol") == key[0], pl.col("date") == key[1], pl.col("source") == (listed.source or ""))
+    return dict(zip(found["source_file"], found["rows"], strict=True))
+
+
+def _current_rows(raw: pl.DataFrame) -> dict[DayKey, int]:
+    counted = raw.group_by("symbol", "date").agg(pl.col("current").sum())
+    return {(row["symbol"], row["date"]): row["current"] for row in counted.to_dicts()}
 
 
 def _repeated_seq(lakehouse: Lakehouse, partitions: Partitions, *staged: Staged) -> list[DayKey]:

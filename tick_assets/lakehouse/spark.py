@@ -69,9 +69,9 @@ def partition_filter(symbols: Sequence[str], dates: Sequence[date]) -> str:
     return f"symbol in ({names}) and date in ({days})"
 
 
-def read_partitions(spark: SparkSession, table: str, condition: str, snapshot: str | None = None) -> DataFrame:
-    """Read whole partitions, one task per file; `snapshot` is a branch or tag."""
+def read_partitions(spark: SparkSession, table: str, condition: str, snapshot_id: int | None = None) -> DataFrame:
+    """Read whole partitions of a snapshot (default: main's newest), one task per file."""
     reader = spark.read.format("iceberg").option("split-size", WHOLE_FILE).option("file-open-cost", WHOLE_FILE)
-    if snapshot:
-        reader = reader.option("branch", snapshot)
+    if snapshot_id is not None:
+        reader = reader.option("snapshot-id", snapshot_id)
     return reader.load(f"{CATALOG}.{table}").where(condition)

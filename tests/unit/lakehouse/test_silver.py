@@ -1,0 +1,157 @@
+"""What a task makes of a symbol-day: the same rows in any order and in any batches come to the same. Spark itself: `tests/faults`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tick_assets.domain.instruments import Market
+from tick_assets.domain.signals import Strategy
+from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
+from tick_assets.lakehouse.raw_ticks import in_vendor_order
+from tick_assets.lakehouse.silver import RawFiles, _by_day, _rows_by_file, clean_day, sample_day
+
+SYMBOL, DAY = "SYNEDGE", date(2024, 1, 9)
+KEY = (SYMBOL, DAY)
+PUBLICATIONS = {KEY: "p1", (SYMBOL, DAY + timedelta(days=1)): "p2"}
+MIDNIGHT = datetime(2024, 1, 9, tzinfo=UTC)
+
+
+def raw(*rows: tuple[int | None, int, int, int, int], source: str = "vendor", day: date = DAY) -> pl.DataFrame:
+    """Return current raw rows of (seconds after midnight or None for malformed, bid, ask, revision, source row)."""
+    return pl.DataFrame(
+        {
+            "symbol": [SYMBOL] * len(rows),
+            "date": [day] * len(rows),
+            "ts_event": pl.Series(
+                [None if row[0] is None else MIDNIGHT + timedelta(seconds=row[0]) for row in rows], dtype=pl.Datetime("us", "UTC")
+            ),
+            "bid_points": pl.Series([None if row[0] is None else row[1] for row in rows], dtype=pl.Int64),
+            "ask_points": pl.Series([None if row[0] is None else row[2] for row in rows], dtype=pl.Int64),
+            "bid_size": pl.Series([None] * len(rows), dtype=pl.Float64),
+            "ask_size": pl.Series([None] * len(rows), dtype=pl.Float64),
+            "source": [source] * len(rows),
+            "source_file": [f"{source}/{SYMBOL}/{day}.r{row[3]:03d}.csv" for row in rows],
+            "source_row": pl.Series([row[4] for row in rows], dtype=pl.Int64),
+            "revision": pl.Series([row[3] for row in rows], dtype=pl.Int32),
+            "is_current": [True] * len(rows),
+        }
+    )
+
+
+# A stamp shared by three quotes, a malformed row first, one inside and one after, an hour of a later revision, crossed and repeated rows.
+ODD = raw(
+    (None, 0, 0, 0, 1),
+    (10, 100_000, 100_004, 0, 2),
+    (10, 100_002, 100_006, 0, 3),
+    (10, 100_001, 100_005, 0, 4),
+    (None, 0, 0, 0, 5),
+    (11, 100_001, 100_000, 0, 6),
+    (12, 100_001, 100_005, 0, 7),
+    (12, 100_001, 100_005, 0, 8),
+    (7300, 100_001, 100_005, 0, 9),
+    (3700, 100_003, 100_007, 1, 1),
+    (None, 0, 0, 1, 2),
+    (3701, 100_004, 100_008, 1, 3),
+)
+
+
+@settings(deadline=None)
+@given(st.permutations(range(len(ODD))))
+def test_vendor_order_follows_from_the_columns_alone(order: Sequence[int]) -> None:
+    expected = [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (0, 6), (0, 7), (0, 8), (1, 1), (1, 2), (1, 3), (0, 9)]
+    assert in_vendor_order(ODD[order]).select("revision", "source_row").rows() == expected
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@settings(deadline=None)
+@given(order=st.permutations(range(len(ODD))))
+def test_cleaning_any_order_of_rows_gives_the_same(kept: bool, order: Sequence[int]) -> None:
+    assert clean_day(KEY, ODD[order], kept, PUBLICATIONS).equals(clean_day(KEY, ODD, kept, PUBLICATIONS))
+
+
+def test_ranks_of_kept_and_refused_rows_are_those_of_the_vendor() -> None:
+    kept, refused = (clean_day(KEY, ODD[::-1], flag, PUBLICATIONS) for flag in (True, False))
+    assert kept["seq"].to_list() == [1, 2, 3, 6, 8, 10, 11]
+    assert dict(zip(refused["seq"], refused["reason_code"], strict=True)) == {
+        0: "ROW_MALFORMED",
+        4: "ROW_MALFORMED",
+        5: "QUOTE_CROSSED",
+        7: "ROW_DUPLICATED",
+        9: "ROW_MALFORMED",
+    }
+
+
+def test_rows_of_other_sources_come_after_the_current_ones() -> None:
+    others = raw((5, 100_000, 100_004, 0, 1), source="another").with_columns(is_current=pl.lit(False))
+    ordered = in_vendor_order(pl.concat([others, ODD]))
+    assert ordered["source"].to_list() == ["vendor"] * len(ODD) + ["another"]
+
+
+@pytest.fixture(scope="module")
+def clean_ticks() -> pl.DataFrame:
+    """A clean synthetic day of some thousand ticks."""
+    ticks = generate_day(SyntheticMarket(k=2.0, mean_gap_s=20.0), 5, SYMBOL, DAY).ticks
+    rows = range(len(ticks))
+    return pl.DataFrame(
+        {
+            "symbol": [SYMBOL] * len(ticks),
+            "date": [DAY] * len(ticks),
+            "ts_event": pl.Series(ticks.ts_us).cast(pl.Datetime("us", "UTC")),
+            "seq": pl.Series(rows, dtype=pl.Int64),
+            "bid_points": ticks.bid_points,
+            "ask_points": ticks.ask_points,
+            "bid_size": ticks.bid_size,
+            "ask_size": ticks.ask_size,
+            "publication_id": ["p1"] * len(ticks),
+        }
+    )
+
+
+def test_sampling_any_order_of_rows_gives_the_same(market: Market, clean_ticks: pl.DataFrame) -> None:
+    in_order = sample_day(KEY, clean_ticks, market, Strategy())
+    assert len(in_order) > 500
+    for seed in range(3):
+        assert sample_day(KEY, clean_ticks.sample(fraction=1.0, shuffle=True, seed=seed), market, Strategy()).equals(in_order)
+
+
+SCHEMA = pa.schema([("symbol", pa.string()), ("date", pa.date32()), ("seq", pa.int64()), ("source_row", pa.int64())])
+
+
+def gathered(*batches: pl.DataFrame) -> list[tuple[date, int, int]]:
+    """Return what `_by_day` makes of batches, as (date, seq, source row)."""
+    work = partial(clean_day, kept=True, publications=PUBLICATIONS)
+    made = _by_day((batch for rows in batches for batch in rows.to_arrow().to_batches()), work, SCHEMA)
+    return [row for batch in made for row in pl.DataFrame(batch).select("date", "seq", "source_row").rows()]
+
+
+@settings(deadline=None)
+@given(st.integers(0, len(ODD)), st.integers(0, len(ODD)))
+def test_batches_cut_anywhere_give_the_same(first: int, second: int) -> None:
+    low, high = sorted((first, second))
+    assert gathered(ODD[:low], ODD[low:high], ODD[high:]) == gathered(ODD)
+
+
+def test_two_days_in_one_batch_are_kept_apart() -> None:
+    later = raw((None, 0, 0, 0, 1), (86_410, 100_000, 100_004, 0, 2), day=DAY + timedelta(days=1))
+    assert gathered(pl.concat([ODD, later])) == [*gathered(ODD), (DAY + timedelta(days=1), 1, 2)]
+
+
+def test_day_that_comes_in_two_pieces_is_refused() -> None:
+    later = raw((86_410, 100_000, 100_004, 0, 2), day=DAY + timedelta(days=1))
+    with pytest.raises(ValueError, match="in one piece, found them twice"):
+        gathered(ODD[:4], later, ODD[4:])
+
+
+def test_rows_by_file_names_what_the_table_holds_of_the_listed_source() -> None:
+    rows = pl.concat([ODD, raw((5, 100_000, 100_004, 0, 1), source="another")])
+    counted = rows.group_by("symbol", "date", "source", "source_file").agg(pl.len().alias("rows"))
+    listed = RawFiles("vendor", {f"vendor/{SYMBOL}/{DAY}.r000.csv": 9, f"vendor/{SYMBOL}/{DAY}.r001.csv": 3})
+    assert _rows_by_file(counted, KEY, listed) == listed.rows
