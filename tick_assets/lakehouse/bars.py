@@ -1,7 +1,10 @@
-"""Bars by Spark: what a clean symbol-day looks like by time, in price units.
+"""Bars by Spark: what a clean symbol-day looks like by second, minute, hour and number of ticks, in price units.
 
 What belongs here: bars of published ticks and their staging. What must not: rules about ticks (`domain.kernel`), the branch protocol
 (`publishing`) or Dagster.
+
+All bars of a day come from one reading of its ticks: seconds from ticks, minutes from seconds, hours from minutes. They are rolled up as
+integers (points) and divided once at the end, so the order of rows and the size of batches change no bit.
 """
 
 from __future__ import annotations
@@ -11,62 +14,97 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tick_assets.lakehouse.catalog import Lakehouse
 from tick_assets.lakehouse.publishing import Staged, stage
-from tick_assets.lakehouse.silver import DayKey, Partitions, map_days, table_schema
-from tick_assets.lakehouse.spark import read_partitions
+from tick_assets.lakehouse.silver import DayKey, Partitions, map_days, table_schema, whole_days
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+TIME_GRAINS = ("1s", "1m", "1h")
+TICK_GRAIN = "ticks"
+GRAINS = (*TIME_GRAINS, TICK_GRAIN)
 
-def bar_day(key: DayKey, rows: pl.DataFrame, every: str) -> pl.DataFrame:
-    """Return the bars of a clean day in price units, stamped with their start; ties within a stamp go by `seq`."""
-    factor = pl.col("price_factor")
-    bid, ask = pl.col("bid_points") / factor, pl.col("ask_points") / factor
-    mid = (pl.col("bid_points") + pl.col("ask_points")) / (2 * factor)
-    return (
-        rows.sort("ts_event", "seq")
-        .with_columns(bid.alias("bid"), ask.alias("ask"), mid.alias("mid"), pl.col("ts_event").dt.truncate(every).alias("start"))
-        .group_by("start", maintain_order=True)
-        .agg(
-            pl.col("symbol", "date", "publication_id").first(),
-            pl.col("mid").first().alias("open"),
-            pl.col("mid").max().alias("high"),
-            pl.col("mid").min().alias("low"),
-            pl.col("mid").last().alias("close"),
-            pl.col("bid").last().alias("bid_close"),
-            pl.col("ask").last().alias("ask_close"),
-            pl.len().cast(pl.Int64).alias("tick_count"),
-            ((pl.col("ask_points") - pl.col("bid_points")) / factor).mean().alias("spread_mean"),
-        )
-        .rename({"start": "ts_event"})
+# What a bar is made of: twice the mid price and the sum of spreads are integers.
+_FIRST = ("symbol", "date", "publication_id", "price_factor", "ts_event", "first_seq", "open")
+_LAST = ("last_seq", "ts_last", "close", "bid_close", "ask_close")
+
+
+def bars_of_day(key: DayKey, rows: pl.DataFrame, bar_ticks: int) -> pl.DataFrame:
+    """Return the bars of a clean day at every grain, named in `grain`; ties within a stamp go by `seq`."""
+    finer = _one_tick_bars(rows)
+    made = [_tick_bars(finer, bar_ticks)]
+    for every in TIME_GRAINS:
+        finer = _time_bars(finer, every)
+        made.append(_in_prices(finer).with_columns(pl.lit(every).alias("grain")))
+    return pl.concat(made, how="diagonal")
+
+
+def _one_tick_bars(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return each tick as a bar of its own, in order of time and rank, prices in half points."""
+    mid = pl.col("bid_points") + pl.col("ask_points")
+    return rows.sort("ts_event", "seq").select(
+        "symbol",
+        "date",
+        "publication_id",
+        "price_factor",
+        "ts_event",
+        *(pl.col("seq").alias(name) for name in ("first_seq", "last_seq")),
+        *(mid.alias(name) for name in ("open", "high", "low", "close")),
+        pl.col("ts_event").alias("ts_last"),
+        pl.col("bid_points").alias("bid_close"),
+        pl.col("ask_points").alias("ask_close"),
+        pl.lit(1, pl.Int64).alias("tick_count"),
+        (pl.col("ask_points") - pl.col("bid_points")).alias("spread_sum"),
     )
 
 
-def minute_bars(spark: SparkSession, partitions: Partitions) -> DataFrame:
-    """Return the minute bars of published ticks."""
-    source = read_partitions(spark, "silver.ticks", partitions.condition)
-    return map_days(source, partial(bar_day, every="1m"), table_schema(spark, "silver.bars_1m"))
-
-
-def hour_bars(spark: SparkSession, minutes: DataFrame) -> DataFrame:
-    """Return the hour bars that minute bars make up; a mean spread is weighted by ticks."""
-    from pyspark.sql import functions as f
-
-    hour = f.date_trunc("hour", f.col("ts_event"))
-    bars = minutes.groupBy("symbol", "date", hour.alias("ts_event"), "publication_id").agg(
-        f.min_by("open", "ts_event").alias("open"),
-        f.max("high").alias("high"),
-        f.min("low").alias("low"),
-        f.max_by("close", "ts_event").alias("close"),
-        f.max_by("bid_close", "ts_event").alias("bid_close"),
-        f.max_by("ask_close", "ts_event").alias("ask_close"),
-        f.sum("tick_count").alias("tick_count"),
-        (f.sum(f.col("spread_mean") * f.col("tick_count")) / f.sum("tick_count")).alias("spread_mean"),
+def _rolled_up(bars: pl.DataFrame, group: pl.Expr) -> pl.DataFrame:
+    """Return the bars that consecutive finer bars make up, one for each value of `group`, which they keep as `bar`."""
+    return bars.group_by(group.alias("bar"), maintain_order=True).agg(
+        pl.col(*_FIRST).first(),
+        pl.col("high").max(),
+        pl.col("low").min(),
+        pl.col(*_LAST).last(),
+        pl.col("tick_count", "spread_sum").sum(),
     )
-    return bars.select(*table_schema(spark, "silver.bars_1h").names).sortWithinPartitions("symbol", "date", "ts_event")
+
+
+def _time_bars(finer: pl.DataFrame, every: str) -> pl.DataFrame:
+    """Return bars of a length of time, stamped with its beginning."""
+    return _rolled_up(finer, pl.col("ts_event").dt.truncate(every)).with_columns(pl.col("bar").alias("ts_event")).drop("bar")
+
+
+def _tick_bars(ticks: pl.DataFrame, bar_ticks: int) -> pl.DataFrame:
+    """Return bars of `bar_ticks` ticks each, stamped with their first tick; the last one of the day holds what is left."""
+    return _in_prices(_rolled_up(ticks, pl.int_range(pl.len()) // bar_ticks).drop("bar")).with_columns(
+        pl.lit(TICK_GRAIN).alias("grain"),
+        pl.lit(bar_ticks, pl.Int32).alias("bar_ticks"),
+        (pl.col("tick_count") == bar_ticks).alias("is_complete"),
+    )
+
+
+def _in_prices(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return the bars in price units: points divided by the factor, each number rounded once."""
+    factor = pl.col("price_factor").cast(pl.Int64)
+    return bars.with_columns(
+        pl.col("open", "high", "low", "close") / (2 * factor),
+        pl.col("bid_close", "ask_close") / factor,
+        (pl.col("spread_sum") / (pl.col("tick_count") * factor)).alias("spread_mean"),
+    ).drop("price_factor", "spread_sum")
+
+
+def bars_of_ticks(spark: SparkSession, lakehouse: Lakehouse, partitions: Partitions, bar_ticks: int) -> DataFrame:
+    """Return the bars of published ticks at all grains side by side, from one pass over the ticks."""
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    schema = StructType([StructField("grain", StringType()), *table_schema(spark, f"silver.bars_{TICK_GRAIN}").fields])
+    source = whole_days(spark, lakehouse, "silver.ticks", partitions, lakehouse.snapshot_id("silver.ticks"))
+    return map_days(source, partial(bars_of_day, bar_ticks=bar_ticks), schema)
 
 
 def stage_bars(spark: SparkSession, partitions: Partitions, grain: str, bars: DataFrame, run: str) -> Staged:
-    """Stage `silver.bars_<grain>`; `grain` is 1m or 1h."""
-    return stage(spark, f"silver.bars_{grain}", bars, partitions.symbols, partitions.dates, run)
+    """Stage `silver.bars_<grain>` from bars of all grains."""
+    table = f"silver.bars_{grain}"
+    rows = bars.where(f"grain = '{grain}'").select(*table_schema(spark, table).names)
+    return stage(spark, table, rows, partitions.symbols, partitions.dates, run)
