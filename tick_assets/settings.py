@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     dagster_code_port: int = 15483
     dagster_port: int = 15484
     service_port: int = 15485
+    nifi_port: int = 15486
 
     # Addresses of a deployment that is not embedded; empty means the embedded server.
     postgres_url: str = ""
@@ -202,6 +203,10 @@ class Settings(BaseSettings):
     @property
     def service_address(self) -> str:
         return self.service_url or f"http://{self.host}:{self.service_port}"
+
+    @property
+    def nifi_address(self) -> str:
+        return f"http://{self.host}:{self.nifi_port}"
 
     @property
     def market_path(self) -> Path:

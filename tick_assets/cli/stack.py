@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tick_assets.stack.supervisor import ServiceStatus
 
 OnlyOption = Annotated[str, typer.Option("--only", help="Comma-separated services, such as postgres,s3,trino,mlflow; default: all.")]
+WithOption = Annotated[str, typer.Option("--with", help="Comma-separated services beyond the standard ones: nifi.")]
 
 
 def app_commands(app: typer.Typer) -> None:
@@ -38,19 +39,20 @@ def setup(as_json: JsonOption = False) -> None:
         say(f"set up: {done.downloaded_mb} MB downloaded in {done.seconds} s" if done.downloaded_mb else "set up: nothing to download")
 
 
-def up(only: OnlyOption = "", as_json: JsonOption = False) -> None:
+def up(only: OnlyOption = "", extra: WithOption = "", as_json: JsonOption = False) -> None:
     """Start the servers that are not running, and wait until they answer."""
     from tick_assets.stack.supervisor import Supervisor
 
     settings = effective_settings()
     with stack_errors():
-        statuses = Supervisor(settings).up(reporter(as_json), _names(only))
+        statuses = Supervisor(settings).up(reporter(as_json), _names(only), _names(extra))
     if as_json:
         print_json(statuses)
         return
     names = {status.name for status in statuses}
     pages = {"dagster": ("Dagster", settings.dagster_address), "service": ("Control page", settings.service_address)}
     pages |= {"mlflow": ("MLflow", settings.mlflow_address), "trino": ("Trino", settings.trino_address)}
+    pages |= {"nifi": ("NiFi", f"{settings.nifi_address}/nifi")}
     for name, (title, address) in pages.items():
         if name in names:
             say(f"{title:<15} {address}")

@@ -20,7 +20,7 @@ import psutil
 
 from tick_assets.settings import Settings
 from tick_assets.stack.provision import missing_parts
-from tick_assets.stack.service import is_port_free
+from tick_assets.stack.service import Service, is_port_free
 from tick_assets.stack.services import ALL_SERVICES
 from tick_assets.stack.supervisor import Supervisor
 
@@ -91,10 +91,14 @@ def _memory(settings: Settings) -> Finding:
     """Compare what the stack and one Spark session take with what is there, counting what the stack has already."""
     supervisor = Supervisor(settings)
     taken = sum(status.memory_mb for status in supervisor.status())
-    needed = sum(service.memory_mb for service in ALL_SERVICES if not service.is_elsewhere(settings)) + _spark_mb(settings)
+    needed = sum(service.memory_mb for service in ALL_SERVICES if _counts(service, settings)) + _spark_mb(settings)
     there = round(psutil.virtual_memory().available / 1e6) + taken
     remedy = "Close programs, lower TICK_SPARK_DRIVER_MEMORY, or start less with `tick up --only postgres,s3,trino,mlflow`."
     return Finding("memory", there >= needed, f"needed {needed} MB, there {there} MB", remedy)
+
+
+def _counts(service: Service, settings: Settings) -> bool:
+    return not service.is_optional and not service.is_elsewhere(settings)
 
 
 def _spark_mb(settings: Settings) -> int:

@@ -38,6 +38,7 @@ from tick_assets.stack.artifacts import (
     MavenArtifact,
 )
 from tick_assets.stack.errors import StackError
+from tick_assets.stack.nifi_artifacts import NIFI_BOOTSTRAP, NIFI_LIB, NIFI_VERSION
 
 Report = Callable[[str], None]
 Fetch = Callable[[MavenArtifact, Path, Report], Path]
@@ -179,6 +180,32 @@ def _ensure_trino(cache: Path, report: Report, fetch: Fetch) -> int:
     server.unlink()
     iceberg.unlink()
     return downloaded_mb
+
+
+def nifi_dir(cache: Path) -> Path:
+    """Return where NiFi's archives are, or will be."""
+    return cache / f"nifi-{NIFI_VERSION}"
+
+
+def provision_nifi(settings: Settings, report: Report, fetch: Fetch | None = None) -> int:
+    """Download NiFi (270 MB) unless it is there, whole or not at all; return the megabytes fetched. Only who asks for NiFi pays for it."""
+    target = nifi_dir(settings.cache)
+    if target.exists():
+        return 0
+    download = fetch or fetch_from_maven
+    parts = [*((artifact, "lib") for artifact in NIFI_LIB), *((artifact, "lib/bootstrap") for artifact in NIFI_BOOTSTRAP)]
+    megabytes = round(sum(artifact.size for artifact, _ in parts) / 1e6)
+    with _alone(settings.cache), _partial(settings.cache, f"NiFi {NIFI_VERSION} ({megabytes} MB)") as folder:
+        if target.exists():
+            return 0
+        report(f"downloading NiFi {NIFI_VERSION}: {len(parts)} archives, {megabytes} MB")
+        for number, (artifact, place) in enumerate(parts):
+            file = download(artifact, folder / f"{number}", lambda line: None)
+            _verify(artifact, file)
+            (folder / "nifi" / place).mkdir(parents=True, exist_ok=True)
+            file.replace(folder / "nifi" / place / artifact.filename)
+        (folder / "nifi").rename(target)
+    return megabytes
 
 
 def _unpack_trino_server(archive: Path, folder: Path) -> None:

@@ -10,6 +10,7 @@ import json
 import signal
 import socket
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,8 @@ class Service(ABC):
     stop_signal: signal.Signals = signal.SIGTERM
     memory_mb: int = 0
     """What it takes at rest, for `doctor`."""
+    is_optional: bool = False
+    """Started only when it is asked for by name."""
 
     def port(self, settings: Settings) -> int | None:
         return getattr(settings, self.port_setting) if self.port_setting else None
@@ -76,6 +79,10 @@ class Service(ABC):
 
     def working_directory(self, site: Site) -> Path:
         return PROJECT_ROOT
+
+    def fetch(self, settings: Settings, report: Callable[[str], None]) -> None:
+        """Download what only this service needs; nothing when it is there."""
+        return
 
     def prepare(self, site: Site) -> None:
         """Write configuration and whatever must exist before the process starts; repeatable."""

@@ -58,11 +58,14 @@ class Supervisor:
         self._state = StateFile(self._folder / "state.json")
 
     # Starting.
-    def up(self, report: Report, only: Iterable[str] = ()) -> list[ServiceStatus]:
-        """Start what is not healthy, with what it needs; leave alone what is. Raise when a service does not come up."""
+    def up(self, report: Report, only: Iterable[str] = (), extra: Iterable[str] = ()) -> list[ServiceStatus]:
+        """Start what is not healthy, with what it needs; leave alone what is. Raise when a service does not come up.
+
+        `only` names the services instead of all but the optional ones; `extra` names more.
+        """
         ensure_secrets(self._settings)
         site = Site(self._settings, provisioned(self._settings))
-        chosen = self._chosen(only)
+        chosen = self._chosen(only, extra)
         with self._alone():
             waiting = [service for service in chosen if not self._is_in_order(service)]
             for service in chosen:
@@ -81,15 +84,16 @@ class Supervisor:
             if service.name not in names and names.intersection(service.needs):
                 service.complete(site)
 
-    def _chosen(self, only: Iterable[str]) -> list[Service]:
+    def _chosen(self, only: Iterable[str], extra: Iterable[str] = ()) -> list[Service]:
         """Return the named services and what they need, or all; those elsewhere or not in this checkout are left out."""
-        names = list(only)
-        for name in names:
+        standard = [name for name, service in self._services.items() if not service.is_optional]
+        names = [*(list(only) or standard), *extra]
+        for name in [*only, *extra]:
             if name not in self._services:
                 raise StackError(f"Expected a service among {', '.join(self._services)}, was {name}. Correct `--only`.")
             if not self._services[name].is_present():
                 raise StackError(f"Expected the code of {name} in this checkout, found none. Leave it out of `--only`.")
-        wanted = self._with_needs(names) if names else set(self._services)
+        wanted = self._with_needs(names)
         return [
             service
             for name, service in self._services.items()
@@ -161,6 +165,7 @@ class Supervisor:
             future.result()
         started = time.monotonic()
         try:
+            service.fetch(site.settings, report)
             self._start(site, service)
         except (OSError, TimeoutError) as error:
             raise StackError(f"Expected {service.name} to start, was: {error}. Its log is {self._log(service.name)}.") from error

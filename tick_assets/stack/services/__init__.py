@@ -5,6 +5,7 @@ from __future__ import annotations
 from tick_assets.stack.service import Service
 from tick_assets.stack.services.dagster import DagsterCodeServer, DagsterDaemon, DagsterWebserver
 from tick_assets.stack.services.mlflow import Mlflow
+from tick_assets.stack.services.nifi import Nifi
 from tick_assets.stack.services.object_store import ObjectStore
 from tick_assets.stack.services.postgres import Postgres
 from tick_assets.stack.services.signal_service import SignalService
@@ -19,4 +20,5 @@ ALL_SERVICES: tuple[Service, ...] = (
     DagsterWebserver(),
     DagsterDaemon(),
     SignalService(),
+    Nifi(),
 )
