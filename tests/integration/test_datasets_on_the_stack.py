@@ -17,7 +17,8 @@ from tests.unit.lakehouse.test_datasets import publish
 from tick_assets.lakehouse import datasets
 from tick_assets.lakehouse.catalog import Lakehouse, partition_filter
 from tick_assets.lakehouse.content_hash import content_hashes
-from tick_assets.lakehouse.datasets import DatasetFolder, DatasetRequest
+from tick_assets.lakehouse.dataset_folder import DatasetFolder, export
+from tick_assets.lakehouse.datasets import DatasetRequest
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.lakehouse.query import QueryError, TrinoQuery
 from tick_assets.lakehouse.tables import TABLES
@@ -132,7 +133,7 @@ def test_dataset_tag_is_what_trino_reads_and_dvc_brings_elsewhere(lakehouse: Lak
         DatasetVersions(tmp_path / name, DatasetVersions.from_settings(stack_settings, objects).remote, objects)
         for name in ("here", "there")
     )
-    datasets.export(lakehouse, dataset, DatasetFolder(here.root))
+    export(lakehouse, dataset, DatasetFolder(here.root))
     md5 = here.add(dataset.id)
     assert here.add(dataset.id) == md5
     there.pull(dataset.id)

@@ -10,6 +10,7 @@ import dagster as dg
 
 from tick_assets.assets.reporting import MODEL_OWNERS, bar_plot, reporting, table
 from tick_assets.lakehouse import datasets
+from tick_assets.lakehouse.dataset_folder import DatasetFolder, export
 from tick_assets.partitions import ALL_DATES, MODELS, models_of
 from tick_assets.resources import DBT_PROJECT, Road
 from tick_assets.tracking.candidates import CandidateStore
@@ -29,10 +30,13 @@ PINNED = ("silver/ticks", "silver/features", "silver/labels")
     pool="dvc",
 )
 def training_set(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
-    """A manifest that pins silver tables at their tags; its id is the hash of its canonical JSON. A later append changes nothing in it."""
+    """A manifest that pins silver tables at their tags; its id is the hash of its canonical JSON. A later append changes nothing in it.
+
+    A symbol that `tick dataset rollback` took back keeps that dataset until `tick dataset release`; the others pin what is published.
+    """
     rows: dict[str, Mapping[str, Any]] = {}
     with reporting(context, "datasets/training_set") as report:
-        folder, versions = datasets.DatasetFolder(road.settings.datasets_dir), road.dataset_versions()
+        folder, versions = DatasetFolder(road.settings.datasets_dir), road.dataset_versions()
         for key, (symbol, strategy) in zip(context.partition_keys, models_of(context.partition_keys), strict=True):
             rows[key] = _pin(road, folder, versions, symbol, strategy)
             context.add_asset_metadata(dict(rows[key]), partition_key=key)
@@ -46,21 +50,27 @@ def training_set(context: dg.AssetExecutionContext, road: Road) -> dg.Materializ
     return dg.MaterializeResult(metadata=report.metadata())
 
 
-def _pin(road: Road, folder: datasets.DatasetFolder, versions: DatasetVersions, symbol: str, strategy: str) -> dict[str, Any]:
+def _pin(road: Road, folder: DatasetFolder, versions: DatasetVersions, symbol: str, strategy: str) -> dict[str, Any]:
     """Make, export and version the training set of one model, hand it to the candidate stage, and return its figures."""
-    first, last = datasets.window_of(road.lakehouse, symbol, road.settings.train_from, road.settings.train_to)
-    request = datasets.DatasetRequest((symbol,), first, last, datasets.view_sql_sha256(DBT_PROJECT.project_dir))
-    dataset = datasets.create(road.lakehouse, road.object_store, request)
-    datasets.export(road.lakehouse, dataset, folder)
+    rolled_back = folder.selected(symbol)
+    dataset = datasets.require_content(road.lakehouse, rolled_back) if rolled_back else _pin_published(road, symbol)
+    export(road.lakehouse, dataset, folder)
     md5 = versions.add(dataset.id)
     CandidateStore(road.object_store, symbol, strategy).write_dataset(dataset.id)
-    examples = datasets.read_examples(road.lakehouse, dataset)
+    examples = datasets.read_examples(road.lakehouse, dataset, [symbol])
     return {
         "symbol": symbol,
         "dataset_id": dataset.id,
+        "chosen_by": "tick dataset rollback" if rolled_back else "what is published",
         "dvc_md5": md5,
-        "from": first.isoformat(),
-        "to": last.isoformat(),
+        "from": dataset.first.isoformat(),
+        "to": dataset.last.isoformat(),
         "events": len(examples),
         "labels": int(examples["label"].is_not_null().sum()),
     }
+
+
+def _pin_published(road: Road, symbol: str) -> datasets.Dataset:
+    first, last = datasets.window_of(road.lakehouse, symbol, road.settings.train_from, road.settings.train_to)
+    request = datasets.DatasetRequest((symbol,), first, last, datasets.view_sql_sha256(DBT_PROJECT.project_dir))
+    return datasets.create(road.lakehouse, road.object_store, request)

@@ -1,7 +1,8 @@
 """Datasets: a manifest that pins tables, and reading what it pins.
 
-What belongs here: making, finding, comparing manifests, and training frames read from the tables at their tags. What must not: DVC
-(`tracking.dataset_versions`), models, or reading a view: Trino ignores a version on a view without a word.
+What belongs here: making, finding, comparing manifests, and training frames read from the tables at their tags. What must not: the
+folder that keeps them (`dataset_folder`), DVC (`tracking.dataset_versions`), models, or reading a view: Trino ignores a version on a view
+without a word.
 
 A manifest's id is the sha-256 of its canonical JSON. The tag is in the manifest, so it can't hold that id: it is `ds_` and 12 digits of
 the sha-256 of the manifest's content, that is everything but snapshots and tags. The same content is the same dataset: `create` returns
@@ -23,7 +24,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import polars as pl
-import yaml  # type: ignore[import-untyped]  # no stubs in its wheel
 
 from tick_assets.domain.dataset import TrainingDay, TrainingSet, clean_rows_of, training_set
 from tick_assets.domain.instruments import is_synthetic
@@ -33,7 +33,6 @@ from tick_assets.domain.passports import canonical_json, sha256_hex
 from tick_assets.domain.ticks import Ticks
 from tick_assets.lakehouse.catalog import MAIN, Filter, partition_filter
 from tick_assets.lakehouse.content_hash import combine, frame_hashes, partition_hashes
-from tick_assets.lakehouse.durable_files import write_file
 from tick_assets.lakehouse.tables import definition_of
 
 if TYPE_CHECKING:
@@ -175,10 +174,11 @@ def fetch(objects: ManifestStore, dataset_id: str) -> Dataset:
     key = f"datasets/{dataset_id}/manifest.json"
     if not objects.exists(key):
         raise DatasetError(f"Expected a manifest at {key}, was none. See `tick dataset list`.")
-    return _checked(Dataset(json.loads(objects.get_bytes(key))), dataset_id)
+    return checked(Dataset(json.loads(objects.get_bytes(key))), dataset_id)
 
 
-def _checked(dataset: Dataset, dataset_id: str) -> Dataset:
+def checked(dataset: Dataset, dataset_id: str) -> Dataset:
+    """Return the dataset if it has the id it was stored under, else raise `DatasetError`."""
     if dataset.id != dataset_id:
         raise DatasetError(f"Expected dataset {dataset_id}, was {dataset.id}. The manifest was altered: restore it or make a new dataset.")
     return dataset
@@ -193,8 +193,57 @@ def _pinned_at(lakehouse: Lakehouse, table: str, tag: str, snapshot: int) -> int
 
 
 def is_pinned(lakehouse: Lakehouse, dataset: Dataset) -> bool:
-    """Tell whether every tag of a dataset still names its snapshot."""
-    return all(lakehouse.tags(table).get(entry["tag"]) == int(entry["snapshot_id"]) for table, entry in dataset.manifest["tables"].items())
+    """Tell whether every tag of a dataset still names its snapshot; in a table that was built again the tag alone counts (`repin`)."""
+    return not _astray(lakehouse, dataset)
+
+
+def _astray(lakehouse: Lakehouse, dataset: Dataset) -> list[str]:
+    """Return the tables whose tag is gone or names another snapshot than the manifest."""
+
+    def is_right(table: str, entry: Mapping[str, str]) -> bool:
+        tagged, named = lakehouse.tags(table).get(entry["tag"]), int(entry["snapshot_id"])
+        return tagged is not None and (tagged == named or lakehouse.table(table).snapshot_by_id(named) is None)
+
+    return [table for table, entry in dataset.manifest["tables"].items() if not is_right(table, entry)]
+
+
+def repin(lakehouse: Lakehouse, dataset: Dataset) -> list[str]:
+    """Set the tags of a dataset that are gone or moved, and return their tables.
+
+    A tag goes back to the snapshot that the manifest names, or, in a table that was built again, to `main` when that holds the very rows.
+    `DatasetError` says which table holds others; then no tag is set.
+    """
+    targets: dict[str, int] = {}
+    for table in _astray(lakehouse, dataset):
+        named = int(dataset.manifest["tables"][table]["snapshot_id"])
+        target = named if lakehouse.table(table).snapshot_by_id(named) else lakehouse.snapshot_id(table)
+        if target is None or not _holds(lakehouse, dataset, table, str(target)):
+            raise DatasetError(
+                f"Expected the rows of dataset {dataset.id[:12]} in {table}, was neither its snapshot {named} nor the same rows now. "
+                "Build the dates again (`tick backfill`), or make a new dataset (`tick train`)."
+            )
+        targets[table] = target
+    for table, target in targets.items():
+        lakehouse.drop_tag(table, dataset.tag(table))
+        lakehouse.tag(table, dataset.tag(table), target)
+    return sorted(targets)
+
+
+def _holds(lakehouse: Lakehouse, dataset: Dataset, table: str, ref: str) -> bool:
+    condition = partition_filter(dataset.symbols, *dataset.window)
+    if table != PUBLICATIONS:
+        return combine(table, partition_hashes(lakehouse, table, condition, ref)) == dataset.manifest["content_hashes"][table]
+    rows = lakehouse.frame(table, condition, ref).sort("symbol", "date").select("symbol", "date", "publication_id").rows()
+    return [[symbol, day.isoformat(), publication] for symbol, day, publication in rows] == dataset.manifest["publications"]
+
+
+def current_content_key(lakehouse: Lakehouse, dataset: Dataset) -> str:
+    """Return the content key that a dataset of the same request would have now; nothing is tagged."""
+    manifest = dataset.manifest
+    request = DatasetRequest(
+        dataset.symbols, *dataset.window, manifest["view_sql_sha256"], manifest["feature_set"], manifest["label_set"]
+    )  # fmt: skip
+    return _content_key(_content(lakehouse, request, {table: str(_required_snapshot(lakehouse, table)) for table in PINNED}))
 
 
 def _required_snapshot(lakehouse: Lakehouse, table: str) -> int:
@@ -253,81 +302,6 @@ def _content_key(manifest: Mapping[str, Any]) -> str:
     return sha256_hex(canonical_json({key: value for key, value in manifest.items() if key != "tables"}))
 
 
-# Keeping.
-
-
-@dataclass(frozen=True)
-class DatasetFolder:
-    """The manifests of one state folder: `<id>/manifest.json`."""
-
-    root: Path
-
-    def save(self, dataset: Dataset) -> Path:
-        """Write a manifest, once, and return its folder."""
-        folder = self.root / dataset.id
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "manifest.json"
-        if not path.exists():
-            path.write_bytes(canonical_json(dataset.manifest))
-        return folder
-
-    def select(self, dataset: Dataset) -> None:
-        """Make a dataset the one that training of its symbols reads."""
-        write_file(self.root / "selected.json", canonical_json(self._chosen() | dict.fromkeys(dataset.symbols, dataset.id)))
-
-    def is_selected(self, dataset: Dataset) -> bool:
-        """Tell whether training of all its symbols reads this dataset."""
-        chosen = self._chosen()
-        return all(chosen.get(symbol) == dataset.id for symbol in dataset.symbols)
-
-    def dvc_md5(self, dataset: Dataset) -> str | None:
-        """Return the DVC revision of a dataset, or None before it has one."""
-        pointer = self.root / f"{dataset.id}.dvc"
-        return str(yaml.safe_load(pointer.read_text())["outs"][0]["md5"]) if pointer.exists() else None
-
-    def _chosen(self) -> dict[str, str]:
-        path = self.root / "selected.json"
-        return dict(json.loads(path.read_text())) if path.exists() else {}
-
-    def selected(self, symbol: str) -> Dataset:
-        """Return the dataset that training of a symbol reads: the newest made, or the one rolled back to."""
-        chosen = self._chosen()
-        if symbol not in chosen:
-            raise DatasetError(f"Expected a dataset of {symbol}, was none. Materialize datasets/training_set first.")
-        return self._read(chosen[symbol])
-
-    def ids(self) -> list[str]:
-        """Return the ids, oldest manifest first."""
-        paths = sorted(self.root.glob("*/manifest.json"), key=lambda path: (path.stat().st_mtime_ns, path))
-        return [path.parent.name for path in paths]
-
-    def all(self) -> list[Dataset]:
-        """Return all datasets, oldest first."""
-        return [self._read(name) for name in self.ids()]
-
-    def load(self, prefix: str) -> Dataset:
-        """Return the dataset whose id begins with these digits; `DatasetError` when none or several do."""
-        found = [name for name in self.ids() if name.startswith(prefix)] if prefix else []
-        if len(found) != 1:
-            raise DatasetError(f"Expected the beginning of one dataset id, was {prefix!r} ({len(found)} match). See `tick dataset list`.")
-        return self._read(found[0])
-
-    def _read(self, name: str) -> Dataset:
-        return _checked(Dataset(json.loads((self.root / name / "manifest.json").read_text())), name)
-
-
-def export(lakehouse: Lakehouse, dataset: Dataset, folder: DatasetFolder) -> Path:
-    """Write what DVC versions, once: the manifest and the training examples as Parquet; return their folder."""
-    place = folder.root / dataset.id
-    examples = place / "examples.parquet"
-    if not examples.exists():
-        place.mkdir(parents=True, exist_ok=True)
-        staged = place / ".examples.tmp"
-        read_examples(lakehouse, dataset).write_parquet(staged, compression="zstd", row_group_size=200_000, statistics=False)
-        staged.replace(examples)
-    return folder.save(dataset)
-
-
 def difference(before: Dataset, after: Dataset) -> dict[str, Any]:
     """Return what differs between two datasets: changed fields, and publications only in one of them or changed."""
     fields = {
@@ -346,12 +320,22 @@ def difference(before: Dataset, after: Dataset) -> dict[str, Any]:
 def read_pinned(lakehouse: Lakehouse, dataset: Dataset, table: str, symbols: Sequence[str] = ()) -> pl.DataFrame:
     """Return the published rows of one table at its tag, within the dataset's symbols and window, in the order of date, symbol, key."""
     names = tuple(symbols) or dataset.symbols
-    rows = lakehouse.frame(table, partition_filter(names, *dataset.window), dataset.tag(table))
+    rows = lakehouse.frame(table, partition_filter(names, *dataset.window), _tag_that_is_there(lakehouse, dataset, table))
     listed = pl.DataFrame(
         dataset.manifest["publications"], schema={"symbol": pl.String, "date": pl.String, "publication_id": pl.String}, orient="row"
     ).with_columns(pl.col("date").str.to_date())
     key = definition_of(table).key
     return rows.join(listed, on=["symbol", "date", "publication_id"], how="semi").sort("date", "symbol", *key)
+
+
+def _tag_that_is_there(lakehouse: Lakehouse, dataset: Dataset, table: str) -> str:
+    tag = dataset.tag(table)
+    if tag not in lakehouse.tags(table):
+        raise DatasetError(
+            f"Expected the tag {tag} on {table}, which pins dataset {dataset.id[:12]}, was none: somebody removed it. "
+            f"`tick dataset repin {dataset.id[:12]}` sets it again."
+        )
+    return tag
 
 
 def read_examples(lakehouse: Lakehouse, dataset: Dataset, symbols: Sequence[str] = ()) -> pl.DataFrame:
@@ -367,10 +351,27 @@ def check_content(lakehouse: Lakehouse, dataset: Dataset) -> dict[str, str]:
     found = {}
     for table, expected in dataset.manifest["content_hashes"].items():
         condition = partition_filter(dataset.symbols, *dataset.window)
-        actual = combine(table, partition_hashes(lakehouse, table, condition, dataset.tag(table)))
+        actual = combine(table, partition_hashes(lakehouse, table, condition, _tag_that_is_there(lakehouse, dataset, table)))
         if actual != expected:
             found[table] = actual
     return found
+
+
+def require_content(lakehouse: Lakehouse, dataset: Dataset) -> Dataset:
+    """Return a dataset whose tags stand and whose tables hold what it states; else raise `DatasetError` with the remedy."""
+    astray = _astray(lakehouse, dataset)
+    if astray:
+        raise DatasetError(
+            f"Expected the tags that pin dataset {dataset.id[:12]}, was gone or moved on {', '.join(astray)}. "
+            f"`tick dataset repin {dataset.id[:12]}` sets them again."
+        )
+    differing = check_content(lakehouse, dataset)
+    if differing:
+        raise DatasetError(
+            f"Expected the content that dataset {dataset.id[:12]} states, was other in {', '.join(differing)}. "
+            "`tick drill` tells whether the raw files still give it."
+        )
+    return dataset
 
 
 def read_training_set(lakehouse: Lakehouse, dataset: Dataset, symbol: str) -> TrainingSet:

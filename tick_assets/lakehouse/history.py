@@ -256,15 +256,14 @@ def add_column(lakehouse: Lakehouse, name: str, column: str, type_word: str) -> 
     return lakehouse.table(name).schema().find_field(column).field_id
 
 
-def widen_column(lakehouse: Lakehouse, name: str, column: str, type_word: str) -> None:
-    """Give a column a wider type (int to long); no data file is rewritten. A narrower one is a `ValidationError`."""
+def widen_column(lakehouse: Lakehouse, name: str, column: str, type_word: str) -> int:
+    """Give a column a wider type (int to long) and return its field id, without rewriting a file; a narrower one is a `ValidationError`."""
     try:
         with lakehouse.table(name).update_schema() as update:
             update.update_column(column, field_type=_type_of(type_word))
     except ValidationError as error:
-        raise ValidationError(
-            f"Expected a wider type for {name}.{column}, was {type_word}: {error}. Only int to long is possible."
-        ) from error
+        raise ValidationError(f"Expected a wider type for {name}.{column}, was {type_word}: {error}. Only an int widens.") from error
+    return lakehouse.table(name).schema().find_field(column).field_id
 
 
 def _type_of(word: str) -> IcebergType:

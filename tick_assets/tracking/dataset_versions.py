@@ -83,11 +83,7 @@ class DatasetVersions:
         """Version the folder `<id>`, push it, store its pointer in S3, and return its md5; a repeat returns the same at once."""
         if not (self.root / dataset_id).is_dir():
             raise DatasetVersionError(f"Expected the folder {self.root / dataset_id}, was none. Export the dataset first.")
-        if not self._is_stored(dataset_id):
-            self._prepare()
-            self._dvc(["add", dataset_id], ["push", f"{dataset_id}.dvc"])
-            self.pointers.put_bytes(_pointer_key(dataset_id), self._pointer(dataset_id).read_bytes())
-        return self.md5(dataset_id)
+        return self.md5(dataset_id) if self._is_stored(dataset_id) else self.push(dataset_id)
 
     def _is_stored(self, dataset_id: str) -> bool:
         """Tell whether the pointer lies here and, with the same bytes, in S3: it gets there last."""
@@ -102,8 +98,21 @@ class DatasetVersions:
             if not self.pointers.exists(key):
                 raise DatasetVersionError(f"Expected a pointer at {key}, was none. Check the id with `tick dataset list`.")
             self._pointer(dataset_id).write_bytes(self.pointers.get_bytes(key))
-        self._dvc(["pull", "--force", f"{dataset_id}.dvc"])
+        try:
+            self._dvc(["pull", "--force", f"{dataset_id}.dvc"])
+        except DatasetVersionError as error:
+            raise DatasetVersionError(
+                f"Expected the bytes of dataset {dataset_id[:12]} in {self.remote.url}, was at least one file missing or changed. "
+                f"Restore that folder of the bucket, or `tick dataset push {dataset_id[:12]}` where a copy is. DVC says: {error}"
+            ) from error
         return self.root / dataset_id
+
+    def push(self, dataset_id: str) -> str:
+        """Send a dataset's folder again, to a remote that lost it, and return its md5."""
+        self._prepare()
+        self._dvc(["add", dataset_id], ["push", f"{dataset_id}.dvc"])
+        self.pointers.put_bytes(_pointer_key(dataset_id), self._pointer(dataset_id).read_bytes())
+        return self.md5(dataset_id)
 
     def md5(self, dataset_id: str) -> str:
         """Return the DVC revision of a dataset."""
@@ -152,6 +161,8 @@ def _config(remote: DvcRemote) -> str:
     return (
         "[core]\n    no_scm = True\n    analytics = false\n    remote = s3\n    autostage = false\n"
         f"['remote \"s3\"']\n    url = {remote.url}\n    endpointurl = {remote.endpoint}\n    region = {remote.region}\n"
+        # Without it DVC believes the remote: bytes that were changed there would come through.
+        "    verify = true\n"
     )
 
 

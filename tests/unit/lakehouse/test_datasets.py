@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from tick_assets.domain.labels import LABEL_SET
 from tick_assets.domain.signals import event_id
 from tick_assets.lakehouse import datasets
 from tick_assets.lakehouse.catalog import Lakehouse, day_filter
-from tick_assets.lakehouse.datasets import DatasetError, DatasetFolder, DatasetRequest
+from tick_assets.lakehouse.dataset_folder import DatasetFolder, export, stored_ids, the_one
+from tick_assets.lakehouse.datasets import DatasetError, DatasetRequest
 
 
 class MemoryObjects:
@@ -31,6 +33,9 @@ class MemoryObjects:
 
     def exists(self, key: str) -> bool:
         return key in self.objects
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        yield from (key for key in sorted(self.objects) if key.startswith(prefix))
 
 
 def _events(ticks: pl.DataFrame) -> pl.DataFrame:
@@ -62,7 +67,8 @@ def publish(lakehouse: Lakehouse, symbol: str = "SYNEDGE", day: date = DAY, publ
     events = _events(ticks)
     for table, rows in (("silver.ticks", ticks), ("silver.features", events), ("silver.labels", _labels(events))):
         lakehouse.replace_rows(table, rows, day_filter(symbol, day))
-    row = {"symbol": symbol, "date": day, "publication_id": publication_id, "published_at": datetime(2024, 1, 9, tzinfo=UTC)}
+    at = datetime(2024, 1, 9, tzinfo=UTC)
+    row = {"symbol": symbol, "date": day, "publication_id": publication_id, "silver_rows": count, "published_at": at}
     lakehouse.replace_partitions("evidence.publications", [row], [symbol], [day])
 
 
@@ -133,9 +139,9 @@ def test_folder_altered_manifest_is_refused(tmp_path: Path) -> None:
     lakehouse, folder = local_lakehouse(tmp_path), DatasetFolder(tmp_path / "datasets")
     publish(lakehouse)
     dataset = datasets.create(lakehouse, MemoryObjects(), REQUEST)
-    place = datasets.export(lakehouse, dataset, folder)
+    place = export(lakehouse, dataset, folder)
     folder.select(dataset)
-    assert folder.load(dataset.id[:8]).id == folder.selected("SYNEDGE").id == dataset.id
+    assert [folder.load(dataset.id[:8]).id, folder.selected("SYNEDGE").id] == [dataset.id] * 2
     assert len(pl.read_parquet(place / "examples.parquet")) == 3
     manifest = place / "manifest.json"
     manifest.chmod(0o644)
@@ -148,5 +154,109 @@ def test_export_repeat_has_the_same_bytes(tmp_path: Path) -> None:
     lakehouse = local_lakehouse(tmp_path)
     publish(lakehouse)
     dataset = datasets.create(lakehouse, MemoryObjects(), REQUEST)
-    one, two = (datasets.export(lakehouse, dataset, DatasetFolder(tmp_path / name)) for name in ("one", "two"))
+    one, two = (export(lakehouse, dataset, DatasetFolder(tmp_path / name)) for name in ("one", "two"))
     assert (one / "examples.parquet").read_bytes() == (two / "examples.parquet").read_bytes()
+
+
+def test_load_ambiguous_prefix_lists_what_it_may_mean() -> None:
+    ids = ["ab" * 32, "ac" * 32, "b" * 64]
+    with pytest.raises(DatasetError, match=r"was 'a' \(2 match: abababababababab, acacacacacacacac\)\. Give more of its digits"):
+        the_one("a", ids, "in this state folder")
+    assert the_one("ac", ids, "in this state folder") == ids[1]
+
+
+@pytest.mark.parametrize("prefix", ["", "f"])
+def test_load_unknown_prefix_names_the_remedy(tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(DatasetError, match="tick dataset pull ID"):
+        DatasetFolder(tmp_path).load(prefix)
+
+
+def test_stored_ids_are_those_of_manifests_in_the_object_store(tmp_path: Path) -> None:
+    lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, objects, REQUEST)
+    assert stored_ids(objects) == stored_ids(objects, dataset.id[:5]) == [dataset.id]
+    assert stored_ids(objects, "0" * 64) == []
+
+
+def test_selected_until_released(tmp_path: Path) -> None:
+    lakehouse, folder = local_lakehouse(tmp_path), DatasetFolder(tmp_path / "datasets")
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, MemoryObjects(), REQUEST)
+    export(lakehouse, dataset, folder)
+    assert folder.selected("SYNEDGE") is None
+    folder.select(dataset)
+    assert folder.selected("SYNEDGE") == dataset
+    assert (folder.release("SYNEDGE"), folder.release("SYNEDGE")) == (dataset.id, None)
+    assert folder.selected("SYNEDGE") is None
+
+
+def test_selected_dataset_that_is_not_here_names_the_remedies(tmp_path: Path) -> None:
+    lakehouse, folder = local_lakehouse(tmp_path), DatasetFolder(tmp_path / "datasets")
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, MemoryObjects(), REQUEST)
+    folder.select(dataset)
+    with pytest.raises(DatasetError, match=rf"tick dataset pull {dataset.id[:12]}.*tick dataset release SYNEDGE"):
+        folder.selected("SYNEDGE")
+
+
+# Tags that somebody removed, and tables that were built again.
+
+
+def test_read_removed_tag_names_dataset_and_remedy(tmp_path: Path) -> None:
+    lakehouse = local_lakehouse(tmp_path)
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, MemoryObjects(), REQUEST)
+    lakehouse.drop_tag("silver.labels", dataset.tag("silver.labels"))
+    assert not datasets.is_pinned(lakehouse, dataset)
+    for read in (datasets.read_examples, datasets.check_content, datasets.require_content):
+        with pytest.raises(DatasetError, match=rf"pins? dataset {dataset.id[:12]}.*tick dataset repin {dataset.id[:12]}"):
+            read(lakehouse, dataset)
+
+
+def test_repin_removed_and_moved_tags_stand_at_their_snapshots_again(tmp_path: Path) -> None:
+    lakehouse = local_lakehouse(tmp_path)
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, MemoryObjects(), REQUEST)
+    before = datasets.read_examples(lakehouse, dataset)
+    publish(lakehouse, publication_id="p2", count=150)
+    lakehouse.drop_tag("silver.labels", dataset.tag("silver.labels"))
+    lakehouse.drop_tag("silver.ticks", dataset.tag("silver.ticks"))
+    lakehouse.tag("silver.ticks", dataset.tag("silver.ticks"))
+    assert datasets.repin(lakehouse, dataset) == ["silver.labels", "silver.ticks"]
+    assert datasets.repin(lakehouse, dataset) == []
+    assert datasets.require_content(lakehouse, dataset) == dataset
+    assert datasets.read_examples(lakehouse, dataset).equals(before)
+
+
+def _build_again(lakehouse: Lakehouse) -> None:
+    """Drop the tables that a dataset pins and make them anew, empty: other snapshots, no tags."""
+    for table in datasets.PINNED:
+        lakehouse.catalog.drop_table(table)
+    lakehouse.ensure_tables()
+
+
+def test_repin_rebuilt_tables_with_the_same_rows_is_the_same_dataset(tmp_path: Path) -> None:
+    lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, objects, REQUEST)
+    before = datasets.read_examples(lakehouse, dataset)
+    _build_again(lakehouse)
+    publish(lakehouse, "SYNNULL")
+    publish(lakehouse)
+    assert datasets.current_content_key(lakehouse, dataset) == dataset.content_key
+    assert datasets.repin(lakehouse, dataset) == sorted(datasets.PINNED)
+    assert datasets.read_examples(lakehouse, dataset).equals(before)
+    assert datasets.create(lakehouse, objects, REQUEST).id == dataset.id
+
+
+def test_repin_rebuilt_tables_with_other_rows_is_refused_and_tags_nothing(tmp_path: Path) -> None:
+    lakehouse = local_lakehouse(tmp_path)
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, MemoryObjects(), REQUEST)
+    _build_again(lakehouse)
+    publish(lakehouse, count=150)
+    assert datasets.current_content_key(lakehouse, dataset) != dataset.content_key
+    with pytest.raises(DatasetError, match="nor the same rows now"):
+        datasets.repin(lakehouse, dataset)
+    assert lakehouse.tags("silver.ticks") == {}
