@@ -105,6 +105,15 @@ def _day_table(name: str, columns: str, *key: str) -> TableDefinition:
 
 _DEFINITIONS = (
     _day_table("raw.ticks", _RAW, "ts_event", "source", "revision", "source_row"),
+    TableDefinition(
+        "raw.side_values",
+        "feed string, key string, date date, ts_event timestamp, known_at timestamp, name string, value double, text string,"
+        "source_file string, source_row long, revision int",
+        ("feed", "key", "name", "ts_event", "known_at"),
+        ("feed",),
+        # When a value was known is what a side table is about.
+        _NOT_CONTENT - {"known_at"},
+    ),
     _day_table("silver.ticks", _SILVER, "ts_event", "seq"),
     _day_table("silver.tick_rejects", f"{_RAW}, seq long, reason_code string, publication_id string", "ts_event", "seq"),
     _day_table(
