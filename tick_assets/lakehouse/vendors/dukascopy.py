@@ -61,7 +61,7 @@ class _Asking:
         self, lines: Sequence[FeedLine], policy: RetryPolicy, deadline: float, monotonic: Monotonic, *, expects_ticks: bool
     ) -> None:
         self.deadline = deadline
-        self.best: HourResponse | None = None
+        self._best: HourResponse | None = None
         self._monotonic = monotonic
         self._expects_ticks = expects_ticks
         self._left = dict.fromkeys(lines, policy.attempts)
@@ -78,8 +78,11 @@ class _Asking:
         self._left[line] -= 1
         if response.http_status not in _RETRIED_STATUSES:
             self._left[line] = 0
-        if self.best is None or _tells(response) > _tells(self.best):
-            self.best = response
+        self._best = self.better(response)
+
+    def better(self, response: HourResponse) -> HourResponse:
+        """Return the answer that tells more: this one, or the best so far."""
+        return response if self._best is None or _tells(response) > _tells(self._best) else self._best
 
     def is_unsettled(self, response: HourResponse) -> bool:
         if response.http_status == httpx.codes.OK:
@@ -190,9 +193,9 @@ class DukascopyVendor(TickVendor):
             stop=asking.should_stop,
             wait=asking.wait_s,
             sleep=self._pause,
-            retry_error_callback=lambda state: asking.best or _last_result(state),
+            retry_error_callback=_last_result,
         )
-        return retrying(self._attempt, asking, instrument, hour)
+        return asking.better(retrying(self._attempt, asking, instrument, hour))
 
     def _attempt(self, asking: _Asking, instrument: Instrument, hour: datetime) -> HourResponse:
         self._require_not_interrupted()

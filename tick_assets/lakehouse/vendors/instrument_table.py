@@ -5,10 +5,10 @@ What must not: asking the vendor, comparing with a configuration (`ingestion` do
 
 Understood, by content:
 - csv: `instrument,code,group,point_factor,tick_start,description`, what `write_table` writes; group and description may be missing
-- json of the newer feed (`/v1/instruments`): a list of `{name, code, description, groupId, priceScale}`; point factor = 10 ^ priceScale;
-  it names no first tick
-- json or jsonp of the older site: an object of `{historical_filename, name, description, pipValue, history_start_tick}`;
-  point factor = 10 / pipValue, the first tick in ms since 1970
+- json of the JSON feed, `/v1/instruments` (a list with groups) or `/v1/instruments/<code>` (one, with its first tick in `histories`):
+  point factor = 10 ^ priceScale, and 10 / pipValue where the vendor leaves priceScale open, as it does for some exchange-traded funds
+- json or jsonp of the older site: an object of `{name, pipValue, history_start_tick, historical_filename}`; what has no file name was
+  never in the feed
 
 Point factors are powers of ten: price = points / factor. `tick_start` is a UTC date, empty where the vendor does not say.
 """
@@ -19,7 +19,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -76,7 +76,7 @@ class InstrumentTable(Mapping[str, ListedInstrument]):
     def __getitem__(self, symbol: str) -> ListedInstrument:
         return self._instruments[symbol]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._instruments)
 
     def __len__(self) -> int:
@@ -132,7 +132,7 @@ def _from_csv(text: str, name: str) -> list[ListedInstrument]:
 def _listed(symbol: str, code: str, factor: str, first: str, row: Mapping[str, Any]) -> ListedInstrument:
     try:
         start = date.fromisoformat(first) if first else None
-        return ListedInstrument(symbol, code, int(factor), start, row.get("group", ""), row.get("description", ""))
+        return ListedInstrument(symbol, code, int(factor), start, row.get("group", ""), _text(dict(row)))
     except InstrumentTableError:
         raise
     except ValueError as error:
@@ -144,41 +144,64 @@ def _from_json(text: str, name: str) -> list[ListedInstrument]:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise InstrumentTableError(f"Expected json in {name}, was not ({error}).") from error
-    found = document.get("instruments") if isinstance(document, dict) else document
+    found = document.get("instruments", [document]) if isinstance(document, dict) else document
     if isinstance(found, list):
-        return [_entry(index, entry, _from_feed, name) for index, entry in enumerate(found)]
+        groups = _groups(document.get("groups") if isinstance(document, dict) else None)
+        return [_entry(index, entry, lambda each: _from_feed(each, groups), name) for index, entry in enumerate(found)]
     if isinstance(found, dict):
-        return [_entry(key, entry, _from_site, name) for key, entry in found.items() if _has_ticks(entry)]
+        return [_entry(key, entry, _from_site, name) for key, entry in found.items() if _is_in_feed(entry)]
     raise InstrumentTableError(f"Expected a list or an object `instruments` in {name}, was {type(found).__name__}.")
 
 
-def _has_ticks(entry: Any) -> bool:
-    """The older site also lists what it never quoted; such entries have neither a file name nor a first tick."""
-    return not isinstance(entry, dict) or bool(entry.get("historical_filename") or entry.get("history_start_tick"))
+def _groups(found: Any) -> dict[Any, str]:
+    """Return group names by id; the feed writes some with blanks."""
+    known = [group for group in found or () if isinstance(group, dict)] if isinstance(found, list | None) else []
+    return {group.get("id"): _group_name(group.get("code")) for group in known}
 
 
-def _entry(place: object, entry: Any, parse: Any, name: str) -> ListedInstrument:
+def _group_name(code: Any) -> str:
+    return re.sub(r"\s+", "-", str(code or "").strip().lower())
+
+
+def _is_in_feed(entry: Any) -> bool:
+    return not isinstance(entry, dict) or bool(entry.get("historical_filename"))
+
+
+def _entry(place: object, entry: Any, parse: Callable[[dict[str, Any]], ListedInstrument], name: str) -> ListedInstrument:
     try:
-        listed: ListedInstrument = parse(entry)
+        return parse(entry)
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, OSError) as error:
         raise InstrumentTableError(f"{name} instrument {place!r}: {type(error).__name__} {error}") from error
-    return listed
 
 
-def _from_feed(entry: dict[str, Any]) -> ListedInstrument:
-    code = str(entry["code"]).upper()
-    return ListedInstrument(symbol_of(code), code, 10 ** int(entry["priceScale"]), None, "", str(entry.get("description") or ""))
+def _from_feed(entry: dict[str, Any], groups: Mapping[Any, str]) -> ListedInstrument:
+    code, scale = str(entry["code"]).upper(), entry.get("priceScale")
+    factor = _factor_of_pip(entry["pipValue"]) if scale is None else 10 ** int(scale)
+    first_ms = next((history["from"] for history in entry.get("histories") or () if history["period"] == "TICK"), None)
+    group = _group_name(entry.get("groupCode")) or groups.get(entry.get("groupId"), "")
+    return ListedInstrument(symbol_of(code), code, factor, _date_of(first_ms), group, _text(entry))
 
 
 def _from_site(entry: dict[str, Any]) -> ListedInstrument:
     code = str(entry["name"]).upper().replace("/", "-")
-    first_ms = entry.get("history_start_tick")
-    start = datetime.fromtimestamp(int(first_ms) / 1000, UTC).date() if first_ms else None
-    exact = 10 / float(entry["pipValue"])
-    factor = round(exact)
-    if abs(exact - factor) > 1e-6 * exact:
-        raise InstrumentTableError(f"Expected a pipValue that is a power of ten, was {entry['pipValue']}.")
-    return ListedInstrument(symbol_of(code), code, factor, start, "", str(entry.get("description") or ""))
+    first = _date_of(entry.get("history_start_tick"))
+    return ListedInstrument(symbol_of(code), code, _factor_of_pip(entry["pipValue"]), first, "", _text(entry))
+
+
+def _factor_of_pip(pip: Any) -> int:
+    """A pip is ten points, so the factor is 10 / pip."""
+    exact = 10 / float(pip)
+    if abs(exact - round(exact)) > 1e-6 * exact:
+        raise InstrumentTableError(f"Expected a pipValue that is a power of ten, was {pip}.")
+    return round(exact)
+
+
+def _date_of(stamp_ms: Any) -> date | None:
+    return datetime.fromtimestamp(int(stamp_ms) / 1000, UTC).date() if stamp_ms else None
+
+
+def _text(entry: dict[str, Any]) -> str:
+    return " ".join(str(entry.get("description") or "").split())
 
 
 def read_table(path: Path) -> InstrumentTable | None:
@@ -210,7 +233,7 @@ def market_section(listed: ListedInstrument) -> str:
     asset_class = asset_class_of(listed.group)
     lots = 100_000.0 if asset_class == "fx" else 1.0
     unknown = "" if asset_class else f"  # none fits the vendor's group {listed.group!r}: choose one of the market calendar's"
-    return f"""[symbols.{listed.symbol}]  # {" ".join(listed.description.split())}
+    return f"""[symbols.{listed.symbol}]  # {listed.description}
 asset_class = "{asset_class}"{unknown}
 price_factor = {listed.point_factor}
 digits = {listed.digits}
