@@ -73,5 +73,5 @@ def read_partitions(spark: SparkSession, table: str, condition: str, snapshot_id
     """Read whole partitions of a snapshot (default: main's newest), one task per file."""
     reader = spark.read.format("iceberg").option("split-size", WHOLE_FILE).option("file-open-cost", WHOLE_FILE)
     if snapshot_id is not None:
-        reader = reader.option("snapshot-id", snapshot_id)
+        reader = reader.option("versionAsOf", snapshot_id)
     return reader.load(f"{CATALOG}.{table}").where(condition)
