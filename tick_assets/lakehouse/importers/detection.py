@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from tick_assets.lakehouse.importers.candles import are_candle_names, are_candle_rows
 from tick_assets.lakehouse.importers.text_formats import (
@@ -89,8 +90,9 @@ class _Table:
     stated: str
     has_clock: bool
 
-    @property
+    @cached_property
     def width(self) -> int:
+        """The usual number of cells."""
         widths = [len(row) for row in self.rows]
         return max(set(widths), key=widths.count)
 
@@ -143,7 +145,7 @@ def _delimiter(sample: Sequence[str]) -> str:
 
 
 def _is_header(cell: str) -> bool:
-    return cell.lstrip('"')[:1] in "<" or (cell.strip('" ')[:1].isalpha() and "/" not in cell)
+    return cell.lstrip('"')[:1] == "<" or (cell.strip('" ')[:1].isalpha() and "/" not in cell)
 
 
 def _require_no_candles(header: Sequence[str], rows: Sequence[Sequence[str]], name: str) -> None:
@@ -274,7 +276,7 @@ def _detect_truefx(table: _Table) -> Detection:
         raise ImportRefusedError(f"Expected the columns pair, stamp, bid, ask in {table.name}, was {table.width}. Check the file.")
     form = FORMATS["truefx-native"]
     chosen = replace(form, delimiter=table.delimiter, is_comma_decimal=_is_comma_decimal(table, form.columns))
-    return Detection(chosen, f"the pair {table.rows[0][0]!r} before the stamp {table.rows[0][1]!r}")
+    return Detection(chosen, f"the pair {table.rows[0][0]!r} before a stamp")
 
 
 def _form_of_stamp(stamp: str, table: _Table) -> TextFormat:
