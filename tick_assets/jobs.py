@@ -25,6 +25,13 @@ ingest_live_ticks_job = dg.define_asset_job(
     description="From closed recordings of the signal service to silver; no vendor is asked.",
 )
 
+ingest_side_values_job = dg.define_asset_job(
+    "ingest_side_values_job",
+    selection=dg.AssetSelection.groups("side"),
+    executor_def=IN_PROCESS,
+    description="Delivered files of side tables to raw.side_values.",
+)
+
 train_models_job = dg.define_asset_job(
     "train_models_job",
     selection=dg.AssetSelection.groups("datasets", "models"),
@@ -47,4 +54,4 @@ ingest_evidence_job = dg.define_asset_job(
     description="Signals and order events of the service as tables.",
 )
 
-ALL_JOBS = [ingest_ticks_job, ingest_live_ticks_job, train_models_job, deploy_champion_job, ingest_evidence_job]
+ALL_JOBS = [ingest_ticks_job, ingest_live_ticks_job, ingest_side_values_job, train_models_job, deploy_champion_job, ingest_evidence_job]

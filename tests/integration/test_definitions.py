@@ -15,9 +15,9 @@ from tick_assets.settings import Settings
 
 BARS = ("bars_1s", "bars_1m", "bars_1h", "bars_ticks")
 KEYS = {
-    *(f"raw/{name}" for name in ("ticks_csv", "live_ticks_csv", "replica", "ticks")),
+    *(f"raw/{name}" for name in ("ticks_csv", "live_ticks_csv", "replica", "ticks", "side_values")),
     *(f"silver/{name}" for name in ("ticks", "tick_rejects", "features", "labels", *BARS)),
-    *(f"gold/{name}" for name in (*BARS, "symbol_days", "quality", "training_examples", "verdicts", "signals", "orders")),
+    *(f"gold/{name}" for name in (*BARS, "symbol_days", "quality", "training_examples", "verdicts", "signals", "orders", "side_values")),
     "datasets/training_set",
     *(f"models/{name}" for name in ("candidate", "validation", "test", "walk_forward", "mt5_backtest", "gate_verdict")),
     "deployment/champion",
@@ -54,6 +54,8 @@ def test_every_asset_has_group_kind_owner_and_description(definitions: dg.Defini
         ("gold/symbol_days", "silver/ticks"),
         ("gold/training_examples", "silver/features"),
         ("gold/verdicts", "evidence/verdicts"),
+        ("gold/side_values", "raw/side_values"),
+        ("raw/replica", "raw/live_ticks_csv"),
         ("datasets/training_set", "silver/labels"),
         ("models/gate_verdict", "models/mt5_backtest"),
         ("deployment/champion", "models/gate_verdict"),
@@ -72,6 +74,7 @@ def test_each_job_covers_one_kind_of_partition(definitions: dg.Definitions) -> N
 JOBS = {
     "ingest_ticks_job": "DailyPartitionsDefinition",
     "ingest_live_ticks_job": "DailyPartitionsDefinition",
+    "ingest_side_values_job": "NoneType",
     "train_models_job": "MultiPartitionsDefinition",
     "deploy_champion_job": "MultiPartitionsDefinition",
     "ingest_evidence_job": "DailyPartitionsDefinition",

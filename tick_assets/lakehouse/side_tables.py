@@ -279,6 +279,35 @@ def counts_by_file(lakehouse: Lakehouse, feed: str) -> dict[str, int]:
     return dict(found.rows())
 
 
+def differences(lakehouse: Lakehouse, folder: SideFolder) -> list[dict[str, Any]]:
+    """Return where the table's rows are not those of the delivered files, file by file; feeds of the table without a folder included."""
+    in_table = {row[0] for row in lakehouse.frame(TABLE, columns=("feed",)).unique().rows()}
+    found = []
+    for feed in sorted(in_table | set(folder.feeds())):
+        expected = {delivery.source_file: len(rows) for delivery, rows in folder.frames(feed) if len(rows)}
+        was = counts_by_file(lakehouse, feed)
+        names = sorted(name for name in expected.keys() | was.keys() if expected.get(name) != was.get(name))
+        found += [{"file": name, "expected_rows": expected.get(name, 0), "rows": was.get(name, 0)} for name in names]
+    return found
+
+
 def read_values(lakehouse: Lakehouse, feed: str) -> pl.DataFrame:
     """Return a feed's rows in the order of their delivery: what `domain.asof` joins."""
     return lakehouse.frame(TABLE, equal_to("feed", feed)).sort("revision", "source_row", "name", maintain_order=True)
+
+
+def summarize(folder: SideFolder, feed: str) -> dict[str, Any]:
+    """Return what a feed holds, counted from its delivered files."""
+    deliveries, frames = zip(*folder.frames(feed), strict=True)
+    values = pl.concat(frames)
+    return {
+        "feed": feed,
+        "deliveries": len(deliveries),
+        "values": len(values),
+        "refused": sum(delivery.refused for delivery in deliveries),
+        "keys": values["key"].unique().sort().to_list(),
+        "names": values["name"].unique().sort().to_list(),
+        "first_ts_event": values["ts_event"].min(),
+        "last_ts_event": values["ts_event"].max(),
+        "last_known_at": values["known_at"].max(),
+    }
