@@ -58,23 +58,28 @@ def import_side(
         print_json(document)
     else:
         _say_delivery(document)
-    if delivery.refused or unwritten:
-        raise CommandError(" ".join([*_refusals(document), *unwritten]))
+    problems = [*_refusals(document), *unwritten]
+    if problems:
+        raise CommandError(" ".join(problems))
 
 
 def _write_table(settings: Settings, folder: SideFolder, feed: str) -> list[str]:
-    """Append the feed's deliveries to its table; return why not, if the catalog is not there: the file is kept either way."""
+    """Append the feed's deliveries to its table; return why not, if the stack is not there: the file is kept either way."""
     from sqlalchemy.exc import OperationalError
 
     from tick_assets.lakehouse.catalog import Lakehouse
+    from tick_assets.lakehouse.side_files import SideFileError
     from tick_assets.lakehouse.side_tables import publish
 
     try:
         lakehouse = Lakehouse.from_settings(settings)
         lakehouse.ensure_tables()
-        publish(lakehouse, folder, [feed])
     except (OperationalError, FileNotFoundError):
         return ["Expected the catalog's Postgres, was not reached: the file is kept. Run `tick up`, then the same command again."]
+    try:
+        publish(lakehouse, folder, [feed])
+    except (SideFileError, OSError) as error:
+        return [f"Expected the values in the table, was: {error}. The file is kept; mend that, then run the same command again."]
     return []
 
 
@@ -96,18 +101,17 @@ def _document(folder: SideFolder, delivery: Delivery) -> dict[str, Any]:
 def _say_delivery(document: dict[str, Any]) -> None:
     what = "delivered" if document["is_new"] else "delivered before"
     say(f"{document['feed']} #{document['delivery']} {what}: {document['file']} ({document['sha256'][:12]})")
-    say(
-        f"  {document['rows']:,} rows: {document['values']:,} new values, {document['repeated']:,} said before, {document['refused']:,} refused"
+    counts = (
+        f"{document[name]:,} {text}" for name, text in (("values", "new values"), ("repeated", "said before"), ("refused", "refused"))
     )
+    say(f"  {document['rows']:,} rows: {', '.join(counts)}")
 
 
 def _refusals(document: dict[str, Any]) -> list[str]:
     if not document["refused"]:
         return []
-    return [
-        f"Expected every row to be taken, was {document['refused']} refused; the good ones stay. "
-        f"Look at {document['quarantine']}, and deliver the corrected rows as another file."
-    ]
+    was = f"Expected every row to be taken, was {document['refused']} refused; the good ones stay."
+    return [was, f"Look at {document['quarantine']}, and deliver the corrected rows as another file."]
 
 
 def list_side(as_json: JsonOption = False) -> None:
