@@ -9,6 +9,7 @@ is over, while other dates go on, at the latest at the end of the run.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -80,7 +81,10 @@ class HourFetcher:
         self._pool = ThreadPoolExecutor(max_workers=max(vendor.concurrency, 1), thread_name_prefix="vendor")
         self._running: deque[_Batch] = deque()
         self._doubts: deque[_Doubt] = deque()
+        self._counting = threading.Lock()
         self._beaten_at = monotonic()
+        self.answered = 0
+        """Hours that were looked at, once or twice."""
 
     @property
     def hours_in_doubt(self) -> int:
@@ -104,9 +108,15 @@ class HourFetcher:
                 self._submit_second_look(self._doubts.popleft())
             elif ahead:
                 task = ahead.popleft()
-                self._running.append(_Batch(task, [self._pool.submit(self._ask, task, hour, "") for hour in task.hours]))
+                self._running.append(_Batch(task, [self._pool.submit(self._first_look, task, hour) for hour in task.hours]))
             else:
                 return
+
+    def _first_look(self, task: DateTask, hour: int) -> HourOutcome:
+        outcome = self._ask(task, hour, "")
+        with self._counting:
+            self.answered += 1
+        return outcome
 
     def _submit_second_look(self, doubt: _Doubt) -> None:
         futures = [self._pool.submit(self._ask, doubt.task, first.hour, first.wire_format) for first in doubt.outcomes]

@@ -87,10 +87,10 @@ class IngestionReport:
 
 
 class _Progress:
-    """Counts final hours and writes one line every few seconds."""
+    """Says how far a run is: one line every few seconds, beside the lines of dates."""
 
     def __init__(self, hours: int, say: Callable[[str], None] | None, monotonic: Callable[[], float]) -> None:
-        self.hours, self.done, self.failed = hours, 0, 0
+        self.hours, self.failed = hours, 0
         self._say = say
         self._monotonic = monotonic
         self._started_at = monotonic()
@@ -99,15 +99,11 @@ class _Progress:
         if self._say is not None:
             self._say(line)
 
-    def count(self, asked: Sequence[HourOutcome]) -> None:
-        self.done += len(asked)
-        self.failed += sum(outcome.state is HourState.FAILED for outcome in asked)
-
-    def beat(self, in_doubt: int, feeds: str) -> None:
+    def beat(self, fetcher: HourFetcher, feeds: str) -> None:
         seconds = self._monotonic() - self._started_at
-        rate = self.done / seconds if seconds > 0 else 0.0
-        line = f"event=ingestion_progress hours={self.done}/{self.hours} hours_per_s={rate:.1f} failed={self.failed} in_doubt={in_doubt}"
-        self.say(f"{line} seconds={seconds:.0f} {feeds}".rstrip())
+        rate = fetcher.answered / seconds if seconds > 0 else 0.0
+        counts = f"hours={fetcher.answered}/{self.hours} hours_per_s={rate:.1f} failed={self.failed} in_doubt={fetcher.hours_in_doubt}"
+        self.say(f"event=ingestion_progress {counts} seconds={seconds:.0f} {feeds}".rstrip())
 
 
 class _Dates:
@@ -129,7 +125,7 @@ class _Dates:
         key = (task.symbol, task.date)
         if delivery.outcomes:
             self._record(key, delivery.outcomes)
-        self._progress.count([outcome for outcome in delivery.outcomes if outcome.hour in task.hours])
+        self._progress.failed += sum(outcome.state is HourState.FAILED for outcome in delivery.outcomes)
         if delivery.is_last:
             self.reports[key] = self._report(task)
             self._progress.say(self.reports[key].to_event())
@@ -189,7 +185,7 @@ def ingest_dates(
         return _ask_hour(vendor, market.instrument(task.symbol), source, task.date, hour, avoiding)
 
     def beat() -> None:
-        counts.beat(fetcher.hours_in_doubt, vendor.describe_feeds())
+        counts.beat(fetcher, vendor.describe_feeds())
 
     fetcher = HourFetcher(vendor, ask, _is_in_doubt, beat, monotonic=monotonic)
     try:
@@ -200,7 +196,8 @@ def ingest_dates(
         if not isinstance(error, Exception):
             for delivery in finished:
                 done.take(delivery)
-            counts.say(f"event=ingestion_interrupted hours={counts.done}/{counts.hours} kept={counts.done}")
+            kept = sum(len(delivery.outcomes) for delivery in finished)
+            counts.say(f"event=ingestion_interrupted hours={fetcher.answered}/{counts.hours} kept_of_dates_under_way={kept}")
         raise
     fetcher.close()
     return IngestionReport(tuple(done.reports[task.symbol, task.date] for task in tasks))

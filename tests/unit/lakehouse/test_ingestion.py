@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tick_assets.domain.hour_states import HourState
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.synthetic_market import SyntheticMarket
-from tick_assets.lakehouse.ingestion import IngestionReport, SourceError, classify, ingest_dates
+from tick_assets.lakehouse.ingestion import IngestionReport, InstrumentMismatchError, SourceError, classify, ingest_dates
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.lakehouse.vendors.dukascopy import DukascopyVendor, RetryPolicy
 from tick_assets.lakehouse.vendors.fake import FakeVendor
 from tick_assets.lakehouse.vendors.faults import Fault, FaultScript, parse_faults
 from tick_assets.lakehouse.vendors.feeds import Feed, feeds_of
+from tick_assets.lakehouse.vendors.instrument_table import ListedInstrument
 from tick_assets.lakehouse.vendors.port import HourResponse
 from tick_assets.lakehouse.vendors.synthetic import RealNameError, generate_folder, latent_folder
 from tick_assets.lakehouse.vendors.twin import TwinFolder, TwinServer, parse_route
@@ -137,6 +142,102 @@ def test_ingest_dates_running_day_leaves_hours_pending(store: RawStore, market: 
     report = ingest_dates(vendor, store, market, ["EURUSD"], [FRIDAY], source="dukascopy", clock=lambda: now)
     assert {hour.hour for _, hour in vendor.asked} == {0, 1, 2, 3, 4}
     assert (report.dates[0].states["pending"], report.dates[0].new_revision) == (19, None)
+
+
+class WatchedVendor(FakeVendor):
+    """A fake that is asked by several threads: how many at once at most, and when each hour was asked."""
+
+    def __init__(self, concurrency: int, seconds: float = 0.0, second_look_s: float = 0.0) -> None:
+        super().__init__({}, NOW)
+        self.concurrency = concurrency
+        self.second_look_s = second_look_s
+        self.most_at_once = 0
+        self.asked_at: dict[datetime, list[float]] = {}
+        self._seconds = seconds
+        self._at_once = 0
+        self._lock = threading.Lock()
+
+    def fetch_hour(self, symbol: str, hour: datetime, *, avoiding: str = "") -> HourResponse:
+        with self._lock:
+            self.asked_at.setdefault(hour, []).append(time.monotonic())
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        time.sleep(self._seconds)
+        with self._lock:
+            self._at_once -= 1
+            return super().fetch_hour(symbol, hour, avoiding=avoiding)
+
+
+def listed(**changes: Any) -> dict[str, ListedInstrument]:
+    return {"EURUSD": replace(ListedInstrument("EURUSD", "EUR-USD", 100_000, date(2003, 5, 4)), **changes)}
+
+
+def test_ingest_dates_asks_as_many_hours_at_once_as_the_vendor_allows(store: RawStore, market: Market) -> None:
+    vendor = WatchedVendor(concurrency=3, seconds=0.01)
+    ingest_dates(vendor, store, market, ["EURUSD"], [FRIDAY], source="dukascopy", clock=lambda: NOW)
+    assert vendor.most_at_once == 3
+
+
+def test_ingest_dates_looks_a_second_time_at_empty_open_hours_only_and_not_at_once(store: RawStore, market: Market) -> None:
+    vendor = WatchedVendor(concurrency=2, second_look_s=0.2)
+    report = ingest_dates(vendor, store, market, ["EURUSD"], [FRIDAY], source="dukascopy", clock=lambda: NOW)
+    looks = {hour.hour: asked for hour, asked in vendor.asked_at.items()}
+    assert [len(looks[hour]) for hour in range(24)] == [2] * 22 + [1] * 2
+    assert min(asked[1] for asked in looks.values() if len(asked) == 2) - max(asked[0] for asked in looks.values()) >= 0.2
+    assert report.dates[0].states["vendor_empty"] == 22
+
+
+def test_ingest_dates_goes_on_with_other_dates_while_a_second_look_waits(store: RawStore, market: Market) -> None:
+    vendor = WatchedVendor(concurrency=4, second_look_s=0.3)
+    week = [date(2024, 1, 8 + offset) for offset in range(5)]
+    ingest_dates(vendor, store, market, ["EURUSD"], week, source="dukascopy", clock=lambda: NOW)
+    first_looks = max(asked[0] for asked in vendor.asked_at.values())
+    assert first_looks < min(asked[1] for asked in vendor.asked_at.values() if len(asked) == 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [({"point_factor": 1000}, "point factor 1000 .* was 100000"), ({"symbol": "EURUSX", "code": "EUR-USX"}, "'EUR-USX' .* was 'EUR-USD'")],
+)
+def test_ingest_dates_instrument_that_the_vendor_lists_otherwise_is_refused_before_asking(
+    store: RawStore, market: Market, changes: dict[str, Any], complaint: str
+) -> None:
+    vendor = FakeVendor({}, NOW, listings=listed(**changes))
+    with pytest.raises(InstrumentMismatchError, match=complaint):
+        ingest_dates(vendor, store, market, ["EURUSD"], [FRIDAY], source="dukascopy", clock=lambda: NOW)
+    assert (vendor.asked, store.sources()) == ([], ())
+
+
+def test_ingest_dates_before_the_first_tick_are_closed_without_asking(store: RawStore, market: Market) -> None:
+    vendor = FakeVendor({}, NOW, listings=listed(tick_start=FRIDAY))
+    thursday = date(2024, 1, 11)
+    report = ingest_dates(vendor, store, market, ["EURUSD"], [thursday, FRIDAY], source="dukascopy", clock=lambda: NOW)
+    assert {hour.date() for _, hour in vendor.asked} == {FRIDAY}
+    assert (report.dates[0].states["closed"], report.dates[0].asked_hours, report.dates[0].new_revision) == (24, 0, 0)
+    manifest = store.manifest("dukascopy", "EURUSD", thursday)
+    assert manifest is not None
+    assert {entry.reason for entry in manifest.hours} == {"BEFORE_FIRST_TICK: the vendor's first tick is of 2024-01-12"}
+
+
+def test_ingest_dates_says_every_few_seconds_how_far_it_is(store: RawStore, market: Market) -> None:
+    """Time runs two hundred times as fast, so that ten seconds are a twentieth of one."""
+    said: list[str] = []
+    ingest_dates(
+        WatchedVendor(concurrency=4, seconds=0.01),
+        store,
+        market,
+        ["EURUSD"],
+        [date(2024, 1, 8 + offset) for offset in range(5)],
+        source="dukascopy",
+        clock=lambda: NOW,
+        progress=said.append,
+        monotonic=lambda: 200 * time.monotonic(),
+    )
+    beats = [dict(field.split("=", 1) for field in line.split()) for line in said if line.startswith("event=ingestion_progress")]
+    assert [line.split()[0] for line in said].count("event=ticks_ingested") == 5
+    assert len(beats) >= 2
+    assert set(beats[0]) == {"event", "hours", "hours_per_s", "failed", "in_doubt", "seconds"}
+    assert all(later >= earlier for earlier, later in itertools.pairwise(int(beat["hours"].split("/")[0]) for beat in beats))
 
 
 def test_ingest_dates_silent_feed_gives_way_to_the_other(twin: Twin, store: RawStore, market: Market) -> None:
