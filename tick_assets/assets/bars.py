@@ -9,8 +9,9 @@ import dagster as dg
 
 from tick_assets.assets.reporting import day_plot, day_rows, reporting, silver_spec
 from tick_assets.lakehouse import silver
-from tick_assets.lakehouse.bars import GRAINS, bars_of_ticks, stage_bars
-from tick_assets.lakehouse.publishing import audit_outside, publish, writing
+from tick_assets.lakehouse.bars import GRAINS, TABLES, bar_files, table_of
+from tick_assets.lakehouse.day_files import by_spark
+from tick_assets.lakehouse.publishing import audit_outside, publish, stage, writing
 from tick_assets.partitions import DAILY, dates_of
 from tick_assets.resources import Road, Scope, SparkEngine
 
@@ -33,15 +34,14 @@ def bars(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: Spa
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     partitions = silver.Partitions(symbols, dates, {})
     run = context.run.run_id.replace("-", "")[:12]
-    rows = bars_of_ticks(spark.session, road.lakehouse, partitions, road.settings.bar_ticks).persist()
-    for grain in GRAINS:
-        name = f"bars_{grain}"
-        held = writing(road.lakehouse, [f"silver.{name}"], symbols, dates, run, context.log.info)
-        with reporting(context, f"silver/{name}") as report, held as lock:
-            staged = stage_bars(spark.session, partitions, grain, rows, run)
-            audit_outside(road.lakehouse, staged)
-            snapshot = publish(road.lakehouse, staged, lock)
-            counts = silver.count_days(road.lakehouse, [staged.table], partitions)
-        shown = day_rows(counts, dates) | {"snapshot_id": str(snapshot), "bars_per_day": day_plot(name, counts)}
-        yield dg.MaterializeResult(asset_key=["silver", name], metadata=report.metadata() | shown)
-    rows.unpersist()
+    with writing(road.lakehouse, TABLES, symbols, dates, run, context.log.info) as lock:
+        files = bar_files(by_spark(spark.session), road.lakehouse, partitions, road.settings.bar_ticks)
+        for grain in GRAINS:
+            name = f"bars_{grain}"
+            with reporting(context, f"silver/{name}") as report:
+                staged = stage(road.lakehouse, table_of(grain), files[table_of(grain)], symbols, dates, run)
+                audit_outside(road.lakehouse, staged)
+                snapshot = publish(road.lakehouse, staged, lock)
+                counts = silver.count_days(road.lakehouse, [staged.table], partitions)
+            shown = day_rows(counts, dates) | {"snapshot_id": str(snapshot), "bars_per_day": day_plot(name, counts)}
+            yield dg.MaterializeResult(asset_key=["silver", name], metadata=report.metadata() | shown)

@@ -12,7 +12,8 @@ import dagster as dg
 from tick_assets.assets.reporting import bar_plot, day_plot, day_range, day_rows, now, reporting, silver_spec, table
 from tick_assets.domain.signals import Strategy
 from tick_assets.lakehouse import publications, silver
-from tick_assets.lakehouse.publishing import AuditError, audit_outside, publish, writing
+from tick_assets.lakehouse.day_files import by_spark
+from tick_assets.lakehouse.publishing import AuditError, audit_outside, publish, stage, writing
 from tick_assets.partitions import DAILY, dates_of
 from tick_assets.resources import Road, Scope, SparkEngine
 
@@ -40,8 +41,8 @@ def clean_ticks(
     with reporting(context, "silver/ticks") as report, held as lock:
         partitions = publications.partitions_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
         raw = road.lakehouse.snapshot_id("raw.ticks")
-        rejects = silver.stage_rejects(spark.session, road.lakehouse, partitions, raw, run)
-        ticks = silver.stage_ticks(spark.session, road.lakehouse, partitions, raw, run)
+        files = silver.tick_files(by_spark(spark.session), road.lakehouse, partitions, raw)
+        rejects, ticks = (stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.REJECTS, silver.TICKS))
         try:
             counts, hashes = silver.audit_ticks(road.lakehouse, partitions, raw, ticks, rejects)
             for staged in (rejects, ticks):
@@ -103,12 +104,8 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
     held = writing(road.lakehouse, ("silver.features", "silver.labels"), symbols, dates, run, context.log.info)
     with reporting(context, "silver/features") as report, held as lock:
         partitions = silver.Partitions(symbols, dates, {})
-        events = silver.sampled_events(spark.session, road.lakehouse, partitions, road.market, Strategy()).persist()
-        staged = [
-            silver.stage_features(spark.session, partitions, events, run),
-            silver.stage_labels(spark.session, partitions, events, run),
-        ]
-        events.unpersist()
+        files = silver.event_files(by_spark(spark.session), road.lakehouse, partitions, road.market, Strategy())
+        staged = [stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.FEATURES, silver.LABELS)]
         for each in staged:
             audit_outside(road.lakehouse, each)
         snapshots = {each.table: publish(road.lakehouse, each, lock) for each in staged}

@@ -1,6 +1,6 @@
 """Bars by Spark: what a clean symbol-day looks like by second, minute, hour and number of ticks, in price units.
 
-What belongs here: bars of published ticks and their staging. What must not: rules about ticks (`domain.kernel`), the branch protocol
+What belongs here: bars of published ticks. What must not: rules about ticks (`domain.kernel`), the branch protocol
 (`publishing`) or Dagster.
 
 All bars of a day come from one reading of its ticks: seconds from ticks, minutes from seconds, hours from minutes. They are rolled up as
@@ -10,16 +10,13 @@ integers (points) and divided once at the end, so the order of rows and the size
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import polars as pl
+from pyiceberg.manifest import DataFile
 
 from tick_assets.lakehouse.catalog import Lakehouse
-from tick_assets.lakehouse.publishing import Staged, stage
-from tick_assets.lakehouse.silver import DayKey, Partitions, map_days, table_schema, whole_days
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+from tick_assets.lakehouse.day_files import DayKey, Runner, write_days
+from tick_assets.lakehouse.silver import TICKS, Partitions
 
 TIME_GRAINS = ("1s", "1m", "1h")
 TICK_GRAIN = "ticks"
@@ -30,14 +27,22 @@ _FIRST = ("symbol", "date", "publication_id", "price_factor", "ts_event", "first
 _LAST = ("last_seq", "ts_last", "close", "bid_close", "ask_close")
 
 
-def bars_of_day(key: DayKey, rows: pl.DataFrame, bar_ticks: int) -> pl.DataFrame:
-    """Return the bars of a clean day at every grain, named in `grain`; ties within a stamp go by `seq`."""
+def table_of(grain: str) -> str:
+    """Return the table that holds the bars of a grain."""
+    return f"silver.bars_{grain}"
+
+
+TABLES = tuple(table_of(grain) for grain in GRAINS)
+
+
+def bars_of_day(key: DayKey, rows: pl.DataFrame, bar_ticks: int) -> dict[str, pl.DataFrame]:
+    """Return the bars of a clean day by table, one for each grain; ties within a stamp go by `seq`."""
     finer = _one_tick_bars(rows)
-    made = [_tick_bars(finer, bar_ticks)]
+    made = {table_of(TICK_GRAIN): _tick_bars(finer, bar_ticks)}
     for every in TIME_GRAINS:
         finer = _time_bars(finer, every)
-        made.append(_in_prices(finer).with_columns(pl.lit(every).alias("grain")))
-    return pl.concat(made, how="diagonal")
+        made[table_of(every)] = _in_prices(finer).drop("first_seq", "last_seq", "ts_last")
+    return made
 
 
 def _one_tick_bars(rows: pl.DataFrame) -> pl.DataFrame:
@@ -78,7 +83,6 @@ def _time_bars(finer: pl.DataFrame, every: str) -> pl.DataFrame:
 def _tick_bars(ticks: pl.DataFrame, bar_ticks: int) -> pl.DataFrame:
     """Return bars of `bar_ticks` ticks each, stamped with their first tick; the last one of the day holds what is left."""
     return _in_prices(_rolled_up(ticks, pl.int_range(pl.len()) // bar_ticks).drop("bar")).with_columns(
-        pl.lit(TICK_GRAIN).alias("grain"),
         pl.lit(bar_ticks, pl.Int32).alias("bar_ticks"),
         (pl.col("tick_count") == bar_ticks).alias("is_complete"),
     )
@@ -94,17 +98,7 @@ def _in_prices(bars: pl.DataFrame) -> pl.DataFrame:
     ).drop("price_factor", "spread_sum")
 
 
-def bars_of_ticks(spark: SparkSession, lakehouse: Lakehouse, partitions: Partitions, bar_ticks: int) -> DataFrame:
-    """Return the bars of published ticks at all grains side by side, from one pass over the ticks."""
-    from pyspark.sql.types import StringType, StructField, StructType
-
-    schema = StructType([StructField("grain", StringType()), *table_schema(spark, f"silver.bars_{TICK_GRAIN}").fields])
-    source = whole_days(spark, lakehouse, "silver.ticks", partitions, lakehouse.snapshot_id("silver.ticks"))
-    return map_days(source, partial(bars_of_day, bar_ticks=bar_ticks), schema)
-
-
-def stage_bars(spark: SparkSession, partitions: Partitions, grain: str, bars: DataFrame, run: str) -> Staged:
-    """Stage `silver.bars_<grain>` from bars of all grains."""
-    table = f"silver.bars_{grain}"
-    rows = bars.where(f"grain = '{grain}'").select(*table_schema(spark, table).names)
-    return stage(spark, table, rows, partitions.symbols, partitions.dates, run)
+def bar_files(runner: Runner, lakehouse: Lakehouse, partitions: Partitions, bar_ticks: int) -> dict[str, list[DataFile]]:
+    """Write the bars of published ticks at all grains, in one pass over the ticks."""
+    work = partial(bars_of_day, bar_ticks=bar_ticks)
+    return write_days(runner, lakehouse, TICKS, partitions.row_filter, lakehouse.snapshot_id(TICKS), work, TABLES)

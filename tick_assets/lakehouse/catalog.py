@@ -179,6 +179,17 @@ class Lakehouse:
 
         self._commit(name, attempt)
 
+    def begin_branch(self, name: str, branch: str) -> None:
+        """Let a branch begin where `main` is, in the place of an earlier one; that of an empty table begins with its rows."""
+        self.drop_branch(name, branch)
+
+        def attempt() -> None:
+            tip = self.snapshot_id(name)
+            if tip is not None and branch not in self.branches(name):
+                self.table(name).manage_snapshots().create_branch(tip, branch).commit()
+
+        self._commit(name, attempt)
+
     def drop_branch(self, name: str, branch: str) -> None:
         """Drop a branch; one that is gone already is no error."""
 
@@ -285,8 +296,8 @@ class Lakehouse:
         """Replace the rows of all these symbols and dates, in one commit; a pair without rows ends up empty."""
         return self.replace_rows(name, rows, whole_partitions(symbols, dates))
 
-    def replace_files(self, name: str, files: Sequence[DataFile], row_filter: BooleanExpression) -> None:
-        """Put data files that exist in the place of those that hold the rows which the filter names, in one commit.
+    def replace_files(self, name: str, files: Sequence[DataFile], row_filter: BooleanExpression, branch: str = MAIN) -> None:
+        """Put data files that exist in the place of those that hold the rows which the filter names, in one commit to a branch.
 
         The filter must name whole partitions, and the files hold rows of them only. Other partitions may change meanwhile.
         """
@@ -294,10 +305,11 @@ class Lakehouse:
 
         def attempt() -> None:
             table = self.table(name)
-            present = [task.file for task in table.scan(row_filter=row_filter).plan_files()] if table.current_snapshot() else []
-            if not present and not files:
+            tip = table.snapshot_by_name(branch)
+            present = [task.file for task in table.scan(row_filter=row_filter, snapshot_id=tip.snapshot_id).plan_files()] if tip else []
+            if not present and not files and branch == MAIN:
                 return
-            with table.transaction() as transaction, transaction.update_snapshot(snapshot_properties=mark).overwrite() as overwrite:
+            with table.transaction() as transaction, transaction.update_snapshot(mark, branch).overwrite() as overwrite:
                 overwrite.delete_by_predicate(row_filter)
                 for file in present:
                     overwrite.delete_data_file(file)

@@ -1,12 +1,12 @@
-# H4: STOP. Read /work/lead/NOTE_H4.md (from the lead) before you go on, then delete this line.
 """Write, audit, publish: partitions are replaced on a branch, looked at there, and become visible by one commit.
 
-What belongs here: the branch protocol for tables that Spark writes. What must not: what the rows are (`silver`, `bars`) or Dagster.
+What belongs here: the branch protocol for day tables. What must not: writing files (`day_files`), what the rows are (`silver`, `bars`),
+Dagster.
 
 A write holds the locks of its partitions (`partition_locks`) from before it stages until it has published. Publishing puts the audited
 files of the branch in the place of main's files of the same partitions: one commit, which leaves alone what other runs published since
 the branch was made. So writes of different days go on side by side. (A fast-forward fails once main has moved, and a cherry-pick takes
-neither an overwrite by filter nor one that only deletes.) `overwrite` names whole partitions: an empty result empties them.
+neither an overwrite by filter nor one that only deletes.) A replacement names whole partitions: an empty result empties them.
 
 An `audit_` branch of a run that holds no lock was left by a killed one: the table's next write drops it. A failed audit's branch is kept
 as `failed_…` for inspection, and dropped by the first write after KEPT_FOR.
@@ -18,16 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+
+from pyiceberg.manifest import DataFile
 
 from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
 from tick_assets.lakehouse.partition_files import changed_by
 from tick_assets.lakehouse.partition_locks import Held
-from tick_assets.lakehouse.spark import partition_filter
-from tick_assets.settings import CATALOG
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
 
 PartitionKey = tuple[str, date]
 
@@ -47,10 +43,6 @@ class Staged:
     branch: str
     symbols: tuple[str, ...]
     dates: tuple[date, ...]
-
-    @property
-    def identifier(self) -> str:
-        return f"{CATALOG}.{self.table}"
 
     @property
     def keys(self) -> frozenset[PartitionKey]:
@@ -87,13 +79,11 @@ def _is_leftover(lakehouse: Lakehouse, table: str, branch: str, held: Held) -> b
     return datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) + KEPT_FOR < datetime.now(UTC)
 
 
-def stage(spark: SparkSession, table: str, rows: DataFrame, symbols: Sequence[str], dates: Sequence[date], run: str) -> Staged:
-    """Replace the partitions of all symbols and dates, on a branch of its own."""
-    from pyspark.sql import functions as f
-
+def stage(lakehouse: Lakehouse, table: str, files: Sequence[DataFile], symbols: Sequence[str], dates: Sequence[date], run: str) -> Staged:
+    """Let written files replace the partitions of all symbols and dates, on a branch of its own."""
     staged = Staged(table, f"{AUDIT_PREFIX}{run}", tuple(symbols), tuple(dates))
-    spark.sql(f"alter table {staged.identifier} create or replace branch `{staged.branch}`")
-    rows.writeTo(f"{staged.identifier}.branch_{staged.branch}").overwrite(f.expr(partition_filter(symbols, dates)))
+    lakehouse.begin_branch(table, staged.branch)
+    lakehouse.replace_files(table, files, whole_partitions(symbols, dates), staged.branch)
     return staged
 
 

@@ -1,26 +1,24 @@
-# H4: STOP. Read /work/lead/NOTE_H4.md (from the lead) before you go on, then delete this line.
-"""Silver by Spark: whole symbol-days through the domain kernel, one task each and no shuffle.
+"""Silver: what the domain kernel makes of whole symbol-days, by Spark, and the audits of what was staged.
 
-What belongs here: turning Arrow batches of one table into rows of another, and the audits of what was staged. What must not: rules
-about ticks (`domain.kernel`), the branch protocol (`publishing`), bars (`bars`) or Dagster.
+What belongs here: rows of one table from the rows of another, day by day. What must not: rules about ticks (`domain.kernel`), reading and
+writing files (`day_files`), the branch protocol (`publishing`), bars (`bars`) or Dagster.
 
-A day is put in order from its own columns before it is worked on, so the order of rows, files and tasks changes nothing. A task sees one
-Iceberg file, which is one symbol-day as this project writes it; where a day lies in several files (after a compaction, or somebody else's
-append) its rows are brought together by a shuffle first.
+A day is put in order from its own columns before it is worked on, so the order of rows, files and tasks changes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
+from pyiceberg.expressions import BooleanExpression
+from pyiceberg.manifest import DataFile
 
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, REASONS, run_features, run_kernel
@@ -29,22 +27,15 @@ from tick_assets.domain.signals import Strategy, event_id
 from tick_assets.domain.ticks import MALFORMED_TS, Ticks
 from tick_assets.lakehouse.catalog import MAIN, Lakehouse, whole_partitions
 from tick_assets.lakehouse.content_hash import content_hashes
-from tick_assets.lakehouse.partition_files import file_counts
-from tick_assets.lakehouse.publishing import Staged, reject, stage
+from tick_assets.lakehouse.day_files import DayKey, Runner, write_days
+from tick_assets.lakehouse.publishing import Staged, reject
 from tick_assets.lakehouse.raw_ticks import in_vendor_order
-from tick_assets.lakehouse.spark import partition_filter, read_partitions
-from tick_assets.settings import CATALOG
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructType
 
 CLEANING = "clean_v1"
 MAXIMUM_REJECT_SHARE = 0.5
 """A partition that loses more than this share of its rows is refused: then the parser is wrong, not the market (FXCM loses 10 %)."""
 
-DayKey = tuple[str, date]
-Day = Callable[[DayKey, pl.DataFrame], pl.DataFrame]
+TICKS, REJECTS, FEATURES, LABELS = "silver.ticks", "silver.tick_rejects", "silver.features", "silver.labels"
 
 
 @dataclass(frozen=True)
@@ -65,8 +56,8 @@ class Partitions:
     raw_files: Mapping[DayKey, RawFiles] = field(default_factory=dict)
 
     @property
-    def condition(self) -> str:
-        return partition_filter(self.symbols, self.dates)
+    def row_filter(self) -> BooleanExpression:
+        return whole_partitions(self.symbols, self.dates)
 
 
 def publication_id(symbol: str, day: date, revision_sha256s: Sequence[str]) -> str:
@@ -85,9 +76,9 @@ def to_ticks(frame: pl.DataFrame) -> Ticks:
 # What a task does with one day.
 
 
-def clean_day(key: DayKey, rows: pl.DataFrame, kept: bool, publications: Mapping[DayKey, str]) -> pl.DataFrame:
-    """Return the valid rows of a raw day with their `seq`, or (not `kept`) the refused ones with their reason; any order will do."""
-    rows = in_vendor_order(rows)
+def clean_day(key: DayKey, rows: pl.DataFrame, publications: Mapping[DayKey, str]) -> dict[str, pl.DataFrame]:
+    """Return the valid ones of a day's current raw rows with their `seq`, and the refused ones with their reason; any order will do."""
+    rows = in_vendor_order(rows.filter("is_current"))
     day_number = (key[1] - date(1970, 1, 1)).days
     batch = run_kernel(to_ticks(rows), 1, day_number)
     numbered = rows.with_columns(
@@ -95,11 +86,12 @@ def clean_day(key: DayKey, rows: pl.DataFrame, kept: bool, publications: Mapping
         pl.Series("reason_code", np.asarray(REASONS)[batch.reason], pl.String),
         pl.lit(publications[key]).alias("publication_id"),
     )
-    return numbered.filter((pl.col("reason_code") == "") if kept else (pl.col("reason_code") != ""))
+    is_kept = pl.col("reason_code") == ""
+    return {TICKS: numbered.filter(is_kept), REJECTS: numbered.filter(~is_kept)}
 
 
-def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strategy) -> pl.DataFrame:
-    """Return the sampled events of a clean day, in any order: features, and labels where the event could be traded (else null)."""
+def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strategy) -> dict[str, pl.DataFrame]:
+    """Return the features of a clean day's sampled events, and the labels of those that could be traded; any order will do."""
     rows = rows.sort("seq")
     ticks = to_ticks(rows)
     batch = run_features(ticks)
@@ -121,109 +113,30 @@ def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strate
         if len(ids)
         else pl.DataFrame(schema=dict.fromkeys(FEATURE_NAMES, pl.Float64))
     )
-    return (
-        pl.concat([events.with_columns(pl.Series("event_id", ids, pl.String)), features], how="horizontal")
-        .with_columns(pl.lit(FEATURE_SET).alias("feature_set"), pl.lit(LABEL_SET).alias("label_set"))
-        .with_columns(pl.Series("event", np.arange(len(ids), dtype=np.int64)))
-        .join(labelled, on="event", how="left", maintain_order="left")
-        .drop("event")
-    )
+    named = events.with_columns(pl.Series("event_id", ids, pl.String), pl.lit(FEATURE_SET).alias("feature_set"))
+    numbered = named.select("symbol", "date", "event_id", "publication_id", pl.int_range(pl.len(), dtype=pl.Int64).alias("event"))
+    tradable = numbered.join(labelled, on="event", how="inner", maintain_order="left").drop("event")
+    return {
+        FEATURES: pl.concat([named, features], how="horizontal"),
+        LABELS: tradable.with_columns(pl.lit(LABEL_SET).alias("label_set")),
+    }
 
 
-def _by_day(batches: Iterable[pa.RecordBatch], work: Day, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Gather the rows of each (symbol, date) and yield what `work` makes of them; a day that comes in two pieces is a `ValueError`."""
-    key: DayKey | None = None
-    parts: list[pl.DataFrame] = []
-    done: set[DayKey] = set()
-
-    def flush() -> Iterator[pa.RecordBatch]:
-        if key is None:
-            return
-        if key in done:
-            raise ValueError(f"Expected the rows of {key} in one piece, found them twice. Read them with `whole_days`.")
-        done.add(key)
-        made = work(key, pl.concat(parts))
-        yield from made.select(schema.names).to_arrow().cast(schema).to_batches(max_chunksize=200_000)
-
-    for batch in batches:
-        if batch.num_rows == 0:
-            continue
-        frame = pl.DataFrame(pa.Table.from_batches([batch]))
-        for part in frame.partition_by("symbol", "date", maintain_order=True):
-            part_key = (part["symbol"][0], part["date"][0])
-            if part_key != key:
-                yield from flush()
-                key, parts = part_key, []
-            parts.append(part)
-    yield from flush()
+# Files to stage, by table.
 
 
-# Frames of rows to stage.
+def tick_files(runner: Runner, lakehouse: Lakehouse, partitions: Partitions, raw_snapshot: int | None) -> dict[str, list[DataFile]]:
+    """Write `silver.ticks` and `silver.tick_rejects` of the current raw rows of a snapshot, in one pass."""
+    work = partial(clean_day, publications=dict(partitions.publication_ids))
+    return write_days(runner, lakehouse, "raw.ticks", partitions.row_filter, raw_snapshot, work, (TICKS, REJECTS))
 
 
-def table_schema(spark: SparkSession, table: str) -> StructType:
-    """Return the columns of a table of the lakehouse as Spark types."""
-    return spark.table(f"{CATALOG}.{table}").schema
-
-
-def map_days(source: DataFrame, work: Day, schema: StructType) -> DataFrame:
-    """Return what `work` makes of each symbol-day of the rows, one task a file."""
-    from pyspark.sql.pandas.types import to_arrow_schema
-
-    arrow = to_arrow_schema(schema, timestamp_utc=True)
-    return source.mapInArrow(partial(_by_day, work=work, schema=arrow), schema)
-
-
-def whole_days(spark: SparkSession, lakehouse: Lakehouse, table: str, partitions: Partitions, snapshot_id: int | None) -> DataFrame:
-    """Read partitions of a snapshot (None: the table is empty) so that the rows of a symbol-day reach one task, one day after another.
-
-    Only where a day lies in several files does that cost a shuffle.
-    """
-    rows = read_partitions(spark, table, partitions.condition, snapshot_id)
-    files = file_counts(lakehouse, table, whole_partitions(partitions.symbols, partitions.dates), snapshot_id)
-    if max(files.values(), default=0) <= 1:
-        return rows
-    return rows.repartition("symbol", "date").sortWithinPartitions("symbol", "date")
-
-
-def stage_rejects(spark: SparkSession, lakehouse: Lakehouse, partitions: Partitions, raw_snapshot: int | None, run: str) -> Staged:
-    """Stage `silver.tick_rejects`: the refused rows of the current raw rows of a snapshot, with their reasons."""
-    work = partial(clean_day, kept=False, publications=dict(partitions.publication_ids))
-    table = "silver.tick_rejects"
-    raw = whole_days(spark, lakehouse, "raw.ticks", partitions, raw_snapshot).where("is_current")
-    return stage(spark, table, map_days(raw, work, table_schema(spark, table)), partitions.symbols, partitions.dates, run)
-
-
-def stage_ticks(spark: SparkSession, lakehouse: Lakehouse, partitions: Partitions, raw_snapshot: int | None, run: str) -> Staged:
-    """Stage `silver.ticks`: the valid rows of the current raw rows of a snapshot, numbered in vendor order before cleaning."""
-    work = partial(clean_day, kept=True, publications=dict(partitions.publication_ids))
-    table = "silver.ticks"
-    raw = whole_days(spark, lakehouse, "raw.ticks", partitions, raw_snapshot).where("is_current").drop("raw_line", "known_at")
-    return stage(spark, table, map_days(raw, work, table_schema(spark, table)), partitions.symbols, partitions.dates, run)
-
-
-def sampled_events(spark: SparkSession, lakehouse: Lakehouse, partitions: Partitions, market: Market, strategy: Strategy) -> DataFrame:
-    """Return features and labels of the sampled events of published ticks, side by side."""
-    from pyspark.sql.types import IntegerType, StructType
-
-    features, labels = table_schema(spark, "silver.features"), table_schema(spark, "silver.labels")
-    extra = [field for field in labels.fields if field.name not in features.names]
-    schema = StructType([*features.fields, *extra])
-    assert isinstance(schema["label"].dataType, IntegerType)
-    source = whole_days(spark, lakehouse, "silver.ticks", partitions, lakehouse.snapshot_id("silver.ticks"))
-    return map_days(source, partial(sample_day, market=market, strategy=strategy), schema)
-
-
-def stage_features(spark: SparkSession, partitions: Partitions, events: DataFrame, run: str) -> Staged:
-    """Stage `silver.features`."""
-    names = table_schema(spark, "silver.features").names
-    return stage(spark, "silver.features", events.select(*names), partitions.symbols, partitions.dates, run)
-
-
-def stage_labels(spark: SparkSession, partitions: Partitions, events: DataFrame, run: str) -> Staged:
-    """Stage `silver.labels`: only events that could be traded have one."""
-    names = table_schema(spark, "silver.labels").names
-    return stage(spark, "silver.labels", events.where("label is not null").select(*names), partitions.symbols, partitions.dates, run)
+def event_files(
+    runner: Runner, lakehouse: Lakehouse, partitions: Partitions, market: Market, strategy: Strategy
+) -> dict[str, list[DataFile]]:
+    """Write `silver.features` and `silver.labels` of the published ticks, in one pass; only events that could be traded have a label."""
+    work = partial(sample_day, market=market, strategy=strategy)
+    return write_days(runner, lakehouse, TICKS, partitions.row_filter, lakehouse.snapshot_id(TICKS), work, (FEATURES, LABELS))
 
 
 # Audits.
@@ -270,7 +183,7 @@ def audit_ticks(
 def _raw_rows(lakehouse: Lakehouse, partitions: Partitions, snapshot_id: int | None) -> pl.DataFrame:
     """Return the number of rows, and of current ones, by symbol, date and file."""
     names = ("symbol", "date", "source", "source_file", "is_current")
-    condition = whole_partitions(partitions.symbols, partitions.dates)
+    condition = partitions.row_filter
     rows = lakehouse.frame("raw.ticks", condition, MAIN if snapshot_id is None else str(snapshot_id), names)
     return rows.group_by("symbol", "date", "source", "source_file").agg(pl.len().alias("rows"), pl.col("is_current").sum().alias("current"))
 
@@ -289,7 +202,7 @@ def _current_rows(raw: pl.DataFrame) -> dict[DayKey, int]:
 def _repeated_seq(lakehouse: Lakehouse, partitions: Partitions, *staged: Staged) -> list[DayKey]:
     """Return the partitions in which a rank was given twice, over valid and refused rows together."""
     names = ("symbol", "date", "seq")
-    condition = whole_partitions(partitions.symbols, partitions.dates)
+    condition = partitions.row_filter
     rows = pl.concat([lakehouse.frame(each.table, condition, each.branch, names).select(names) for each in staged])
     counted = rows.group_by("symbol", "date").agg(pl.len().alias("rows"), pl.col("seq").n_unique().alias("ranks"))
     return [(row["symbol"], row["date"]) for row in counted.filter(pl.col("rows") != pl.col("ranks")).to_dicts()]

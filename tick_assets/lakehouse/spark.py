@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tick_assets.settings import CATALOG, Settings
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    pass
 
 WHOLE_FILE = str(10**12)
 """Split size and file-open cost that make one task of each file: settings alone don't reach an Iceberg scan (tried)."""
@@ -67,11 +67,3 @@ def partition_filter(symbols: Sequence[str], dates: Sequence[date]) -> str:
     names = ", ".join(f"'{name}'" for name in symbols)
     days = ", ".join(f"date '{day.isoformat()}'" for day in dates)
     return f"symbol in ({names}) and date in ({days})"
-
-
-def read_partitions(spark: SparkSession, table: str, condition: str, snapshot_id: int | None = None) -> DataFrame:
-    """Read whole partitions of a snapshot (default: main's newest), one task per file."""
-    reader = spark.read.format("iceberg").option("split-size", WHOLE_FILE).option("file-open-cost", WHOLE_FILE)
-    if snapshot_id is not None:
-        reader = reader.option("versionAsOf", snapshot_id)
-    return reader.load(f"{CATALOG}.{table}").where(condition)

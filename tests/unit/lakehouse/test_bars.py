@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tick_assets.lakehouse.bars import GRAINS, bars_of_day
+from tick_assets.lakehouse.bars import GRAINS, bars_of_day, table_of
 from tick_assets.lakehouse.tables import TABLES
 
 DAY = date(2024, 1, 8)
@@ -34,7 +34,7 @@ def quotes(*rows: tuple[float, int, int, int]) -> pl.DataFrame:
 
 
 def bars(grain: str, rows: pl.DataFrame, bar_ticks: int = 2) -> list[dict[str, object]]:
-    return bars_of_day(KEY, rows, bar_ticks).filter(pl.col("grain") == grain).to_dicts()
+    return bars_of_day(KEY, rows, bar_ticks)[table_of(grain)].to_dicts()
 
 
 @pytest.mark.parametrize("grain", ["1s", "1m", "1h"])
@@ -87,18 +87,21 @@ def test_tick_bar_that_ends_with_the_date_is_complete() -> None:
 @pytest.mark.parametrize("grain", GRAINS)
 def test_bars_have_the_columns_of_their_table(grain: str) -> None:
     made = bars_of_day(KEY, quotes((0, 0, 100_000, 100_002)), 2)
-    assert set(TABLES[f"silver.bars_{grain}"].column_types) <= set(made.columns)
+    assert set(TABLES[f"silver.bars_{grain}"].column_types) <= set(made[table_of(grain)].columns)
 
 
 @given(st.lists(st.tuples(st.integers(0, 86_399_999), st.integers(1, 10**6), st.integers(0, 500)), min_size=1, max_size=200))
 def test_every_grain_holds_every_tick_once(found: list[tuple[int, int, int]]) -> None:
     rows = quotes(*((stamp / 1000, i, bid, bid + spread) for i, (stamp, bid, spread) in enumerate(found)))
-    made = bars_of_day(KEY, rows, 7).group_by("grain").agg(pl.col("tick_count").sum(), pl.col("high").max(), pl.col("low").min())
+    made = [
+        bars.select(pl.col("tick_count").sum(), pl.col("high").max(), pl.col("low").min()) for bars in bars_of_day(KEY, rows, 7).values()
+    ]
     mids = [(2 * bid + spread) / 200_000 for _, bid, spread in found]
-    assert sorted(made.rows()) == sorted((grain, len(found), max(mids), min(mids)) for grain in GRAINS)
+    assert [bars.row(0) for bars in made] == [(len(found), max(mids), min(mids))] * len(GRAINS)
 
 
 @given(st.permutations(range(12)))
 def test_order_of_rows_changes_nothing(order: list[int]) -> None:
     rows = quotes(*((i // 3, i, 100_000 + 7 * i % 5, 100_003 + 7 * i % 5) for i in range(12)))
-    assert bars_of_day(KEY, rows[order], 5).equals(bars_of_day(KEY, rows, 5))
+    made, expected = bars_of_day(KEY, rows[order], 5), bars_of_day(KEY, rows, 5)
+    assert all(made[table].equals(expected[table]) for table in expected)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tick_assets.domain.kernel import REASONS, run_kernel
 from tick_assets.domain.ticks import DAY_US, Ticks
 from tick_assets.lakehouse.raw_ticks import in_vendor_order
-from tick_assets.lakehouse.silver import clean_day, to_ticks
+from tick_assets.lakehouse.silver import REJECTS, TICKS, clean_day, to_ticks
 from tick_assets.lakehouse.tables import definition_of
 
 DAY = date(2024, 1, 8)
@@ -51,8 +51,8 @@ def raw_day(rows: list[Row], revisions: list[int] | None = None) -> pl.DataFrame
 
 def cleaned(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return (kept, refused)."""
-    kept, refused = (clean_day(KEY, raw, is_kept, {KEY: "p"}) for is_kept in (True, False))
-    return kept, refused
+    made = clean_day(KEY, raw, {KEY: "p"})
+    return made[TICKS], made[REJECTS]
 
 
 def reasons_of(raw: pl.DataFrame) -> list[str]:

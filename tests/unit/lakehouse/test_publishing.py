@@ -9,11 +9,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pyiceberg.manifest import DataFile
 
 from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse, silver_rows
-from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
+from tick_assets.lakehouse.catalog import Lakehouse
+from tick_assets.lakehouse.day_files import write_rows
 from tick_assets.lakehouse.partition_locks import Held
-from tick_assets.lakehouse.publishing import AuditError, Staged, audit_outside, drop_leftovers, publish, reject, writing
+from tick_assets.lakehouse.publishing import AuditError, Staged, audit_outside, drop_leftovers, publish, reject, stage, writing
 
 TABLE, SYMBOL = "silver.ticks", "SYNEDGE"
 NEXT = DAY + timedelta(days=1)
@@ -28,26 +30,12 @@ def lakehouse(tmp_path: Path) -> Lakehouse:
 
 
 def staged(lakehouse: Lakehouse, run: str, rows: pl.DataFrame | None, dates: Sequence[date]) -> Staged:
-    """Replace dates on a branch, as Spark does: one commit that removes whole partitions and adds what is given."""
-    branch = f"audit_{run}"
-    table = lakehouse.table(TABLE)
-    table.manage_snapshots().create_branch(lakehouse.snapshot_id(TABLE), branch).commit()
-    table = lakehouse.table(TABLE)
-    condition = whole_partitions([SYMBOL], dates)
-    present = [task.file for task in table.scan(row_filter=condition, snapshot_id=lakehouse.snapshot_id(TABLE, branch)).plan_files()]
-    with table.transaction() as transaction, transaction.update_snapshot(branch=branch).overwrite() as overwrite:
-        for file in present:
-            overwrite.delete_data_file(file)
-        for file in _written(lakehouse, rows) if rows is not None else ():
-            overwrite.append_data_file(file)
-    return Staged(TABLE, branch, (SYMBOL,), tuple(dates))
+    """Replace dates on a branch."""
+    return stage(lakehouse, TABLE, written(lakehouse, rows) if rows is not None else [], [SYMBOL], dates, run)
 
 
-def _written(lakehouse: Lakehouse, rows: pl.DataFrame) -> Iterator[object]:
-    from pyiceberg.io.pyarrow import _dataframe_to_data_files
-
-    table = lakehouse.table(TABLE)
-    yield from _dataframe_to_data_files(table.metadata, lakehouse.to_arrow(TABLE, rows), table.io)
+def written(lakehouse: Lakehouse, rows: pl.DataFrame) -> list[DataFile]:
+    return write_rows(rows, lakehouse.table(TABLE).metadata, dict(lakehouse.table(TABLE).io.properties))
 
 
 @contextmanager

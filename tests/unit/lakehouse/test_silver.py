@@ -1,13 +1,11 @@
-"""What a task makes of a symbol-day: the same rows in any order and in any batches come to the same. Spark itself: `tests/faults`."""
+"""What a task makes of a symbol-day: the same rows in any order come to the same. Spark itself: `tests/faults`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 
 import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +14,7 @@ from tick_assets.domain.instruments import Market
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
 from tick_assets.lakehouse.raw_ticks import in_vendor_order
-from tick_assets.lakehouse.silver import RawFiles, _by_day, _rows_by_file, clean_day, sample_day
+from tick_assets.lakehouse.silver import FEATURES, LABELS, REJECTS, TICKS, RawFiles, _rows_by_file, clean_day, sample_day
 
 SYMBOL, DAY = "SYNEDGE", date(2024, 1, 9)
 KEY = (SYMBOL, DAY)
@@ -42,6 +40,8 @@ def raw(*rows: tuple[int | None, int, int, int, int], source: str = "vendor", da
             "source_row": pl.Series([row[4] for row in rows], dtype=pl.Int64),
             "revision": pl.Series([row[3] for row in rows], dtype=pl.Int32),
             "is_current": [True] * len(rows),
+            "known_at": [MIDNIGHT] * len(rows),
+            "raw_line": [None if row[0] is not None else "garbage" for row in rows],
         }
     )
 
@@ -70,15 +70,16 @@ def test_vendor_order_follows_from_the_columns_alone(order: Sequence[int]) -> No
     assert in_vendor_order(ODD[order]).select("revision", "source_row").rows() == expected
 
 
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("table", [TICKS, REJECTS])
 @settings(deadline=None)
 @given(order=st.permutations(range(len(ODD))))
-def test_cleaning_any_order_of_rows_gives_the_same(kept: bool, order: Sequence[int]) -> None:
-    assert clean_day(KEY, ODD[order], kept, PUBLICATIONS).equals(clean_day(KEY, ODD, kept, PUBLICATIONS))
+def test_cleaning_any_order_of_rows_gives_the_same(table: str, order: Sequence[int]) -> None:
+    assert clean_day(KEY, ODD[order], PUBLICATIONS)[table].equals(clean_day(KEY, ODD, PUBLICATIONS)[table])
 
 
 def test_ranks_of_kept_and_refused_rows_are_those_of_the_vendor() -> None:
-    kept, refused = (clean_day(KEY, ODD[::-1], flag, PUBLICATIONS) for flag in (True, False))
+    made = clean_day(KEY, ODD[::-1], PUBLICATIONS)
+    kept, refused = made[TICKS], made[REJECTS]
     assert kept["seq"].to_list() == [1, 2, 3, 6, 8, 10, 11]
     assert dict(zip(refused["seq"], refused["reason_code"], strict=True)) == {
         0: "ROW_MALFORMED",
@@ -91,7 +92,7 @@ def test_ranks_of_kept_and_refused_rows_are_those_of_the_vendor() -> None:
 
 def test_rows_of_other_sources_come_after_the_current_ones() -> None:
     others = raw((5, 100_000, 100_004, 0, 1), source="another").with_columns(is_current=pl.lit(False))
-    ordered = in_vendor_order(pl.concat([others, ODD]))
+    ordered = in_vendor_order(pl.concat([others, ODD], how="vertical_relaxed"))
     assert ordered["source"].to_list() == ["vendor"] * len(ODD) + ["another"]
 
 
@@ -115,43 +116,17 @@ def clean_ticks() -> pl.DataFrame:
     )
 
 
-def test_sampling_any_order_of_rows_gives_the_same(market: Market, clean_ticks: pl.DataFrame) -> None:
-    in_order = sample_day(KEY, clean_ticks, market, Strategy())
+@pytest.mark.parametrize("table", [FEATURES, LABELS])
+def test_sampling_any_order_of_rows_gives_the_same(market: Market, clean_ticks: pl.DataFrame, table: str) -> None:
+    in_order = sample_day(KEY, clean_ticks, market, Strategy())[table]
     assert len(in_order) > 500
     for seed in range(3):
-        assert sample_day(KEY, clean_ticks.sample(fraction=1.0, shuffle=True, seed=seed), market, Strategy()).equals(in_order)
-
-
-SCHEMA = pa.schema([("symbol", pa.string()), ("date", pa.date32()), ("seq", pa.int64()), ("source_row", pa.int64())])
-
-
-def gathered(*batches: pl.DataFrame) -> list[tuple[date, int, int]]:
-    """Return what `_by_day` makes of batches, as (date, seq, source row)."""
-    work = partial(clean_day, kept=True, publications=PUBLICATIONS)
-    made = _by_day((batch for rows in batches for batch in rows.to_arrow().to_batches()), work, SCHEMA)
-    return [row for batch in made for row in pl.DataFrame(batch).select("date", "seq", "source_row").rows()]
-
-
-@settings(deadline=None)
-@given(st.integers(0, len(ODD)), st.integers(0, len(ODD)))
-def test_batches_cut_anywhere_give_the_same(first: int, second: int) -> None:
-    low, high = sorted((first, second))
-    assert gathered(ODD[:low], ODD[low:high], ODD[high:]) == gathered(ODD)
-
-
-def test_two_days_in_one_batch_are_kept_apart() -> None:
-    later = raw((None, 0, 0, 0, 1), (86_410, 100_000, 100_004, 0, 2), day=DAY + timedelta(days=1))
-    assert gathered(pl.concat([ODD, later])) == [*gathered(ODD), (DAY + timedelta(days=1), 1, 2)]
-
-
-def test_day_that_comes_in_two_pieces_is_refused() -> None:
-    later = raw((86_410, 100_000, 100_004, 0, 2), day=DAY + timedelta(days=1))
-    with pytest.raises(ValueError, match="in one piece, found them twice"):
-        gathered(ODD[:4], later, ODD[4:])
+        shuffled = clean_ticks.sample(fraction=1.0, shuffle=True, seed=seed)
+        assert sample_day(KEY, shuffled, market, Strategy())[table].equals(in_order)
 
 
 def test_rows_by_file_names_what_the_table_holds_of_the_listed_source() -> None:
-    rows = pl.concat([ODD, raw((5, 100_000, 100_004, 0, 1), source="another")])
+    rows = pl.concat([ODD, raw((5, 100_000, 100_004, 0, 1), source="another")], how="vertical_relaxed")
     counted = rows.group_by("symbol", "date", "source", "source_file").agg(pl.len().alias("rows"))
     listed = RawFiles("vendor", {f"vendor/{SYMBOL}/{DAY}.r000.csv": 9, f"vendor/{SYMBOL}/{DAY}.r001.csv": 3})
     assert _rows_by_file(counted, KEY, listed) == listed.rows

