@@ -24,6 +24,7 @@ from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
 from tick_assets.lakehouse.partition_files import changed_by
 from tick_assets.lakehouse.partition_locks import Held
 from tick_assets.lakehouse.spark import partition_filter
+from tick_assets.lakehouse.tables import definition_of
 from tick_assets.settings import CATALOG
 
 if TYPE_CHECKING:
@@ -88,11 +89,13 @@ def _is_leftover(lakehouse: Lakehouse, table: str, branch: str, held: Held) -> b
 
 
 def stage(spark: SparkSession, table: str, rows: DataFrame, symbols: Sequence[str], dates: Sequence[date], run: str) -> Staged:
-    """Replace the partitions of all symbols and dates, on a branch of its own."""
+    """Replace the partitions of all symbols and dates, on a branch of its own; a column that somebody added to the table is left null."""
     from pyspark.sql import functions as f
 
     staged = Staged(table, f"{AUDIT_PREFIX}{run}", tuple(symbols), tuple(dates))
     spark.sql(f"alter table {staged.identifier} create or replace branch `{staged.branch}`")
+    added = [field for field in spark.table(staged.identifier).schema.fields if field.name not in definition_of(table).column_types]
+    rows = rows.select("*", *(f.lit(None).cast(field.dataType).alias(field.name) for field in added))
     rows.writeTo(f"{staged.identifier}.branch_{staged.branch}").overwrite(f.expr(partition_filter(symbols, dates)))
     return staged
 

@@ -33,6 +33,7 @@ from tick_assets.lakehouse.partition_files import file_counts
 from tick_assets.lakehouse.publishing import Staged, reject, stage
 from tick_assets.lakehouse.raw_ticks import in_vendor_order
 from tick_assets.lakehouse.spark import partition_filter, read_partitions
+from tick_assets.lakehouse.tables import definition_of
 from tick_assets.settings import CATALOG
 
 if TYPE_CHECKING:
@@ -162,8 +163,11 @@ def _by_day(batches: Iterable[pa.RecordBatch], work: Day, schema: pa.Schema) -> 
 
 
 def table_schema(spark: SparkSession, table: str) -> StructType:
-    """Return the columns of a table of the lakehouse as Spark types."""
-    return spark.table(f"{CATALOG}.{table}").schema
+    """Return the columns that a table's definition names, as Spark types; `stage` leaves those that somebody added null."""
+    from pyspark.sql.types import StructType
+
+    known = definition_of(table).column_types
+    return StructType([field for field in spark.table(f"{CATALOG}.{table}").schema.fields if field.name in known])
 
 
 def map_days(source: DataFrame, work: Day, schema: StructType) -> DataFrame:
