@@ -5,15 +5,19 @@ What belongs here: what only the servers can show. What must not: rules that a l
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from tests.unit.lakehouse.local_catalog import silver_rows
 from tests.unit.lakehouse.test_datasets import publish
+from tick_assets.cli.main import build_app
 from tick_assets.lakehouse import datasets
 from tick_assets.lakehouse.catalog import Lakehouse, partition_filter
 from tick_assets.lakehouse.content_hash import content_hashes
@@ -141,6 +145,80 @@ def test_dataset_tag_is_what_trino_reads_and_dvc_brings_elsewhere(lakehouse: Lak
     assert DatasetFolder(there.root).load(dataset.id).manifest == dataset.manifest
     for table in datasets.PINNED:
         lakehouse.drop_tag(table, dataset.tag(table))
+
+
+@pytest.fixture(scope="module")
+def pinned(stack_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[datasets.Dataset, Path]]:
+    """A dataset that the first state folder has made and pushed, with that folder's files of it."""
+    lakehouse, objects = Lakehouse.from_settings(stack_settings), ObjectStore.from_settings(stack_settings)
+    lakehouse.ensure_tables()
+    publish(lakehouse, SYMBOL, DAYS[0], "p1")
+    dataset = datasets.create(lakehouse, objects, DatasetRequest((SYMBOL,)))
+    versions = DatasetVersions(tmp_path_factory.mktemp("first"), DatasetVersions.from_settings(stack_settings, objects).remote, objects)
+    folder = export(lakehouse, dataset, DatasetFolder(versions.root))
+    versions.add(dataset.id)
+    yield dataset, folder
+    for table in datasets.PINNED:
+        lakehouse.drop_tag(table, dataset.tag(table))
+        lakehouse.replace_rows(table, [], partition_filter(SYMBOL))
+
+
+@pytest.fixture
+def elsewhere(stack_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A second state folder: it shares the addresses of Postgres and S3 and the keys of the bucket, and nothing else."""
+    secrets = stack_settings.secrets
+    home = tmp_path / "elsewhere" / ".tick"
+    home.mkdir(parents=True)
+    keys = {"s3_access_key": secrets.s3_access_key, "s3_secret_key": secrets.s3_secret_key.get_secret_value()}
+    (home / "secrets.json").write_text(json.dumps(keys | {"postgres_password": "of its own", "api_keys": {}}))
+    monkeypatch.setenv("TICK_HOME", str(home))
+    monkeypatch.setenv("TICK_POSTGRES_URL", stack_settings.postgres_address)
+    monkeypatch.setenv("TICK_S3_ENDPOINT", stack_settings.s3_address)
+    for name in ("TICK_POSTGRES_PORT", "TICK_S3_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+def tick(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(build_app(), ["dataset", *arguments])
+    return result.exit_code, result.stdout, str(result.exception or "")
+
+
+def test_second_state_folder_pulls_the_exact_bytes(pinned: tuple[datasets.Dataset, Path], elsewhere: Path) -> None:
+    dataset, folder = pinned
+    code, out, error = tick("pull", dataset.id[:10], "--json")
+    assert code == 0, error
+    there = elsewhere / "datasets" / dataset.id
+    assert {path.name: path.read_bytes() for path in there.iterdir()} == {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert json.loads(out)["sha256"] == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    shown = json.loads(tick("show", dataset.id[:10], "--json")[1])
+    assert (shown["id"], shown["is_pinned"], shown["differing_tables"]) == (dataset.id, True, {})
+
+
+def test_pull_from_a_remote_that_lost_or_changed_bytes_is_refused_and_push_mends_it(
+    pinned: tuple[datasets.Dataset, Path], elsewhere: Path, stack_settings: Settings
+) -> None:
+    dataset, folder = pinned
+    objects = ObjectStore.from_settings(stack_settings)
+    examples = (folder / "examples.parquet").read_bytes()
+    (key,) = [name for name in objects.list_keys("dvc/") if objects.get_bytes(name) == examples]
+    for damage in (lambda: objects.delete(key), lambda: objects.put_bytes(key, examples[:-1] + b"x")):
+        damage()
+        code, _, error = tick("pull", dataset.id)
+        assert code == 1
+        assert "at least one file missing or changed" in error
+        assert not (elsewhere / "datasets" / dataset.id / "examples.parquet").exists()
+    first = DatasetVersions(folder.parent, DatasetVersions.from_settings(stack_settings, objects).remote, objects)
+    objects.delete(key)
+    first.push(dataset.id)
+    assert tick("pull", dataset.id)[0] == 0
+    assert (elsewhere / "datasets" / dataset.id / "examples.parquet").read_bytes() == examples
+
+
+def test_pull_unknown_id_names_the_remedy(pinned: tuple[datasets.Dataset, Path], elsewhere: Path) -> None:
+    code, _, error = tick("pull", "0" * 20)
+    assert code == 1
+    assert "in the object store" in error
 
 
 def test_model_registry_version_alias_and_bytes(stack_settings: Settings) -> None:

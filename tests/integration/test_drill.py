@@ -142,6 +142,23 @@ def test_drill_names_the_partition_that_the_raw_folder_does_not_give(lake: Lake)
     assert lake.tick("rollback-table", TICKS, "--to", str(snapshot)).returncode == 0
 
 
+def test_column_that_somebody_added_or_widened_breaks_no_writer(lake: Lake) -> None:
+    before = lake.hashes()
+    changed = ("raw.ticks", TICKS, "silver.features", "silver.bars_1m")
+    for table in changed:
+        assert lake.tick("table", "add-column", table, "venue", "string").returncode == 0
+    assert lake.tick("table", "widen-column", "raw.ticks", "price_factor", "long").returncode == 0
+    plan = {"ranges": [{"symbols": [SYMBOL], "first": str(DATES[0]), "last": str(DATES[1])}], "is_recorded": False}
+    command = [sys.executable, "-W", "ignore", "-m", "tick_assets.cli.rebuild_run", json.dumps(plan)]
+    environment = service_environment(lake.settings, "test")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert lake.hashes() == before
+    for table in changed:
+        rows = lake.lakehouse.frame(table, columns=("venue",))
+        assert rows["venue"].null_count() == len(rows) > 0
+
+
 def test_drill_in_place_gives_equal_content_and_datasets_stay_themselves(lake: Lake) -> None:
     before, snapshot = lake.hashes(), lake.lakehouse.snapshot_id(TICKS)
     examples = datasets.read_examples(lake.lakehouse, lake.dataset)

@@ -6,6 +6,7 @@ Where do I go to…?
     change labels                                                 `labels`
     change what the service says about an event                   `signals`
     read contract specifications and costs                        `instruments`, `costs`, `draws`
+    join what was known at a moment                               `asof`
     know when a market is open                                    `market_calendar`
     make a synthetic market                                       `synthetic_market`
     split, search, fit                                            `splits`, `training`

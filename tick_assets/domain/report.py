@@ -18,6 +18,7 @@ from tick_assets.domain import charts, metrics
 from tick_assets.domain.backtest import HOUR_US
 from tick_assets.domain.evaluation import NO_PROFIT_DRAWDOWN_SHARE, StressRow, TestResult, ValidationFigures, WindowRow
 from tick_assets.domain.gates import NOT_FED, PASS, Gate, GateVerdict, format_figure
+from tick_assets.domain.page import document, legend, pairs, section
 from tick_assets.domain.ticks import Int64Array
 from tick_assets.domain.training import COMPLETE, SearchResult, Trial
 
@@ -32,41 +33,6 @@ QUOTES_STATEMENT = (
     "assumptions of the market file. Swap is not charged: no position crosses a UTC date, but one held over the broker's rollover "
     "would pay it."
 )
-
-CSS = """
-:root{--ink:#1d2430;--soft:#5b6676;--faint:#8a94a3;--line:#dfe4ea;--page:#f6f7f9;--card:#fff;--blue:#2463b4;--violet:#7a4fb5;
---good:#1c7a4a;--bad:#b3362b;--warn:#9a6a00;--good-bg:#e7f4ec;--bad-bg:#fbeae8;--warn-bg:#fbf3e0;--band:#7a4fb514}
-@media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#a4afbd;--faint:#77828f;--line:#323a45;--page:#14181d;--card:#1b2027;
---blue:#6ea8f0;--violet:#b493ea;--good:#5cc48d;--bad:#f08a7f;--warn:#e0b354;--good-bg:#16301f;--bad-bg:#3a1d1a;--warn-bg:#332912;
---band:#b493ea1f}}*{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);
-font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-main{max-width:1080px;margin:0 auto;padding:28px 20px 60px}
-.answer{border-left:6px solid var(--bad);background:var(--bad-bg);border-radius:6px;padding:18px 22px;font-size:19px;font-weight:600;
-line-height:1.4;margin:0}.answer.passed{border-color:var(--good);background:var(--good-bg)}.sub{color:var(--soft);margin:8px 2px 22px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:12px;margin:0 0 22px}
-.tile,section{background:var(--card);border:1px solid var(--line);border-radius:8px}.tile{padding:12px 14px}
-.tile b{display:block;font-size:22px;font-weight:600;font-variant-numeric:tabular-nums;line-height:1.25}
-.tile span{color:var(--soft);font-size:13px}section{padding:18px 20px;margin:0 0 18px;overflow-x:auto}h2{font-size:16px;margin:0 0 4px}
-section>p{color:var(--soft);margin:0 0 12px;max-width:78ch}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));gap:18px}.pair section{margin:0}.pair{margin:0 0 18px}
-table{border-collapse:collapse;width:100%;font-size:14px}th{text-align:left;font-weight:600;color:var(--soft);font-size:13px}
-th,td{padding:7px 10px 7px 0;border-bottom:1px solid var(--line);vertical-align:top}tr:last-child td{border-bottom:0}
-.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}.why{color:var(--soft)}
-.chip{display:inline-block;border-radius:4px;padding:1px 8px;font-size:12.5px;font-weight:600;white-space:nowrap}
-.pass{color:var(--good);background:var(--good-bg)}.refuse{color:var(--bad);background:var(--bad-bg)}
-.not_fed{color:var(--warn);background:var(--warn-bg)}
-.mono{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
-.legend{display:flex;gap:18px;color:var(--soft);font-size:13px;margin:2px 0 6px;flex-wrap:wrap}
-.legend i{display:inline-block;width:14px;height:3px;vertical-align:middle;margin-right:6px}svg{display:block;width:100%;height:auto}
-svg text{font-size:11.5px;fill:var(--soft)}.axis{fill:var(--faint)!important}.end{text-anchor:end}.middle{text-anchor:middle}
-.grid{stroke:var(--line)}.zero{stroke:var(--faint)}.marker{stroke:var(--warn);stroke-dasharray:5 4}
-.oof{fill:none;stroke:var(--blue);stroke-width:2}.test{fill:none;stroke:var(--violet);stroke-width:2}.band{fill:var(--band)}
-.depth{fill:var(--bad);fill-opacity:.28;stroke:var(--bad);stroke-width:1}.ideal{stroke:var(--faint);stroke-dasharray:4 4;fill:none}
-.mark{fill:var(--blue);fill-opacity:.65}.best{fill:var(--violet);stroke:var(--card);stroke-width:1.5}
-.failed{fill:none;stroke:var(--bad);stroke-width:1.5}.gain{fill:var(--good);fill-opacity:.8}.loss{fill:var(--bad);fill-opacity:.8}
-@media print{body{background:#fff}section{break-inside:avoid}}
-"""
 
 
 @dataclass(frozen=True)
@@ -104,8 +70,7 @@ def render_report(data: ReportData) -> str:
             _identities(data),
         ]
     )
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(_title(data))}</title>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{CSS}</style></head>\n<body><main>\n{body}\n</main></body></html>\n'
+    return document(_title(data), body)
 
 
 def _title(data: ReportData) -> str:
@@ -142,7 +107,7 @@ def _gates(data: ReportData) -> str:
         '<tr><th>Gate</th><th>Measured</th><th class="n">Figure</th><th class="n">Needs</th><th>Result</th><th>Why this threshold</th></tr>'
     )
     note = "Every gate is judged, also after the first refusal. A required gate without a figure refuses."
-    return _section("Gates", note, f"<table>{head}{rows}</table>")
+    return section("Gates", note, f"<table>{head}{rows}</table>")
 
 
 def _gate_row(gate: Gate, reason: str) -> str:
@@ -172,11 +137,11 @@ def _equity(data: ReportData) -> str:
     curve = charts.line(plot, xs[:seen], total[:seen].tolist(), "oof") + charts.line(
         plot, xs[max(0, seen - 1) :], total[max(0, seen - 1) :].tolist(), "test"
     )
-    legend = _legend([("var(--blue)", "out-of-fold on train and validation"), ("var(--violet)", "final model on test dates")])
-    return _section(
+    key = legend([("var(--blue)", "out-of-fold on train and validation"), ("var(--violet)", "final model on test dates")])
+    return section(
         "Equity",
         f"Net profit in {data.account_currency} at {data.lots:g} lots per market-open hour, after spread, commission, delay and slippage.",
-        legend,
+        key,
         charts.svg("Equity curve", plot, test_band, charts.axes(plot, x_ticks, y_ticks, "market-open hours", data.account_currency), curve),
         charts.svg(
             "Drawdown",
@@ -199,11 +164,11 @@ def _walk_forward(data: ReportData) -> str:
     ]
     note = "The chosen configuration refitted on a rolling window of dates, traded on the next date."
     if not values:
-        return _section("Walk-forward", note, "<p>No windows.</p>")
+        return section("Walk-forward", note, "<p>No windows.</p>")
     plot, y_ticks = charts.plot_of((-0.6, len(values) - 0.4), [bar.value for bar in values], charts.HALF, 260)
     x_ticks = [(float(i), bar.label[5:]) for i, bar in enumerate(values)]
     drawn = charts.axes(plot, x_ticks, y_ticks, "test date", data.account_currency) + charts.bars(plot, values)
-    return _section("Walk-forward", note, charts.svg("Net profit per walk-forward window", plot, drawn))
+    return section("Walk-forward", note, charts.svg("Net profit per walk-forward window", plot, drawn))
 
 
 def _trials(data: ReportData) -> str:
@@ -216,7 +181,7 @@ def _trials(data: ReportData) -> str:
     x_ticks = [(float(i), str(i + 1)) for i in range(0, len(ratios), step)]
     drawn = charts.axes(plot, x_ticks, y_ticks, "trial", "hourly Sharpe ratio") + charts.marker(plot, bar, "expected of the best by luck")
     note = "Every configuration tried; an equal one counts once. The dashed line is what the best of so many worthless ones would show."
-    return _section("Trial ledger", note, charts.svg("Sharpe ratio of each trial", plot, drawn, charts.scatter(plot, points)))
+    return section("Trial ledger", note, charts.svg("Sharpe ratio of each trial", plot, drawn, charts.scatter(plot, points)))
 
 
 def _trial_point(trial: Trial, best: Trial) -> charts.Point:
@@ -231,7 +196,7 @@ def _calibration(data: ReportData) -> str:
     rows = data.test.calibration
     note = "Predicted and observed share of events at which the long side was better, on test dates, in bins of equally many."
     if not rows:
-        return _section("Calibration", note, "<p>No labelled events.</p>")
+        return section("Calibration", note, "<p>No labelled events.</p>")
     values = [value for row in rows for value in (row.predicted, row.observed)]
     low, high = math.floor(min(values) * 10) / 10, math.ceil(max(values) * 10) / 10
     plot = charts.square_plot(low, high, charts.HALF, 300)
@@ -242,7 +207,7 @@ def _calibration(data: ReportData) -> str:
     ]
     drawn = charts.axes(plot, [(tick, charts.format_tick(tick)) for tick in shown], shown, "predicted", "observed")
     ideal = charts.line(plot, [low, high], [low, high], "ideal")
-    return _section("Calibration", note, charts.svg("Predicted against observed shares", plot, drawn, ideal, charts.scatter(plot, points)))
+    return section("Calibration", note, charts.svg("Predicted against observed shares", plot, drawn, ideal, charts.scatter(plot, points)))
 
 
 def _stress(data: ReportData) -> str:
@@ -253,7 +218,7 @@ def _stress(data: ReportData) -> str:
         "The same decisions on the test dates in a harsher market. Profit is gone at "
         f"{data.test.figures.break_even_spread:.2f} times the spread."
     )
-    return _section("Stress", note, f"<table>{head}{rows}</table>")
+    return section("Stress", note, f"<table>{head}{rows}</table>")
 
 
 def _stress_row(row: StressRow) -> str:
@@ -289,37 +254,20 @@ def _figures(data: ReportData) -> str:
         ("Break-even spread multiple", f"{t.break_even_spread:.2f}"),
         ("Log loss (0.693 is chance)", f"{t.log_loss:.4f}"),
     ]
-    left, right = _section("Train and validation", "", _pairs(search)), _section("Test", "", _pairs(test))
+    left, right = section("Train and validation", "", pairs(search)), section("Test", "", pairs(test))
     return f'<div class="pair">{left}{right}</div>'
 
 
 def _statement(data: ReportData) -> str:
     sources = f"<p>Sources: {escape(', '.join(data.sources))}.</p>" if data.sources else ""
     synthetic = f"<p>{SYNTHETIC_STATEMENT}</p>" if data.is_synthetic else ""
-    return _section("What the data are", "", f"{synthetic}<p>{QUOTES_STATEMENT}</p>{sources}")
+    return section("What the data are", "", f"{synthetic}<p>{QUOTES_STATEMENT}</p>{sources}")
 
 
 def _identities(data: ReportData) -> str:
     rows = {**data.identities, "policy sha-256": data.verdict.policy_sha256, "trial ledger sha-256": data.validation.ledger_sha256}
     cells = "".join(f'<tr><td>{escape(name)}</td><td class="mono">{escape(value)}</td></tr>' for name, value in rows.items())
-    return _section("Where it comes from", "", f"<table>{cells}</table>")
-
-
-def _section(title: str, note: str, *parts: str) -> str:
-    said = f"<p>{escape(note)}</p>" if note else ""
-    return f"<section><h2>{escape(title)}</h2>{said}{''.join(parts)}</section>"
-
-
-def _pairs(rows: Sequence[tuple[str, str]]) -> str:
-    return "<table>" + "".join(f"<tr><td>{escape(name)}</td><td class=n>{escape(value)}</td></tr>" for name, value in rows) + "</table>"
-
-
-def _legend(items: Sequence[tuple[str, str]]) -> str:
-    return (
-        '<div class="legend">'
-        + "".join(f'<span><i style="background:{colour}"></i>{escape(name)}</span>' for colour, name in items)
-        + "</div>"
-    )
+    return section("Where it comes from", "", f"<table>{cells}</table>")
 
 
 def _money(value: float) -> str:

@@ -3,7 +3,9 @@
 Where do I go to…?
 - ask a vendor for an hour, or serve one: `vendors/`
 - keep what was delivered, and its ledger: `raw_store.py`, the CSV text itself: `raw_csv.py`
-- fill dates from a vendor: `ingestion.py`; from local files: `importers/`
+- fill dates from a vendor: `ingestion.py`, its threads and second looks: `hour_fetching.py`; from local files: `importers/`
+- what a revision changed: `revision_diffs.py`; from what the service recorded: `live_recordings.py`
+- side tables, values with when they were known: `side_tables.py`, the text of their files: `side_files.py`
 - copy raw files to S3 and prove it: `replication.py`, `object_store.py`
 - define, read and write tables: `tables.py`, `catalog.py`; raw.ticks: `raw_ticks.py`; hash content: `content_hash.py`
 - clean and sample by Spark: `silver.py`, `spark.py`; bars: `bars.py`; stage, audit, publish: `publishing.py`, `publications.py`

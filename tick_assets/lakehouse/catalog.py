@@ -220,11 +220,7 @@ class Lakehouse:
 
     def resolve(self, name: str, ref: str = MAIN) -> int | None:
         """Return the snapshot of a branch, a tag or a snapshot id in digits; None only for `main` of an empty table."""
-        table = self.table(name)
-        found = table.snapshot_by_id(int(ref)) if ref.lstrip("-").isdigit() else table.snapshot_by_name(ref)
-        if found is None and ref != MAIN:
-            raise LookupError(f"Expected a branch, tag or snapshot {ref!r} of {name}, found {sorted(table.refs())}.")
-        return found.snapshot_id if found else None
+        return _resolve(self.table(name), name, ref)
 
     def columns_at(self, name: str, snapshot_id: int | None) -> tuple[str, ...]:
         """Return the column names that a snapshot was written with; None means the table's present ones."""
@@ -245,8 +241,9 @@ class Lakehouse:
 
     def scan(self, name: str, row_filter: Filter = AlwaysTrue(), ref: str = MAIN, columns: tuple[str, ...] = ("*",)) -> pa.Table:  # noqa: B008
         """Read rows of a branch, a tag or (a number in digits) a snapshot as Arrow; a table without `main` has no rows."""
+        # One load of the metadata: a scan of a snapshot that it does not know yet finds no rows and says nothing (tried).
         table = self.table(name)
-        snapshot = self.resolve(name, ref)
+        snapshot = _resolve(table, name, ref)
         if snapshot is None:
             empty = schema_to_pyarrow(table.schema(), include_field_ids=False).empty_table()
             return empty if columns == ("*",) else empty.select(list(columns))
@@ -399,6 +396,13 @@ class Lakehouse:
             if self.catalog.engine.dialect.name == "postgresql":
                 session.execute(text(f"set local lock_timeout = '{PATIENCE_S:.0f}s'"))
             session.execute(row.with_for_update()).all()
+
+
+def _resolve(table: Table, name: str, ref: str) -> int | None:
+    found = table.snapshot_by_id(int(ref)) if ref.lstrip("-").isdigit() else table.snapshot_by_name(ref)
+    if found is None and ref != MAIN:
+        raise LookupError(f"Expected a branch, tag or snapshot {ref!r} of {name}, found {sorted(table.refs())}.")
+    return found.snapshot_id if found else None
 
 
 def _new_mark() -> dict[str, str]:

@@ -152,11 +152,12 @@ def _text_bytes(column: pl.Series) -> bytes:
 
 def _partitions(lakehouse: Lakehouse, definition: TableDefinition, row_filter: Filter, ref: str) -> Iterator[pl.DataFrame]:
     """Yield the rows partition by partition where the table has partitions of (symbol, date), else all at once."""
-    table = lakehouse.table(definition.name)
-    if definition.partitions != BY_SYMBOL_AND_DATE or (ref == MAIN and table.current_snapshot() is None):
+    snapshot = lakehouse.resolve(definition.name, ref)
+    if definition.partitions != BY_SYMBOL_AND_DATE or snapshot is None:
         yield lakehouse.frame(definition.name, row_filter, ref)
         return
-    snapshot = lakehouse.resolve(definition.name, ref)
+    # Loaded after the snapshot was chosen: a scan of one that the metadata does not know yet would find no rows and say nothing (tried).
+    table = lakehouse.table(definition.name)
     columns = tuple(name for name in definition.content_columns if name in lakehouse.columns_at(definition.name, snapshot))
     scan = table.scan(row_filter=row_filter, selected_fields=columns, snapshot_id=snapshot)
     groups: dict[tuple[Any, ...], list[FileScanTask]] = {}

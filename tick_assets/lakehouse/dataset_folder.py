@@ -19,7 +19,7 @@ import yaml  # type: ignore[import-untyped]  # no stubs in its wheel
 
 from tick_assets.domain.passports import canonical_json
 from tick_assets.lakehouse.datasets import Dataset, DatasetError, checked, read_examples
-from tick_assets.lakehouse.durable_files import write_file
+from tick_assets.lakehouse.durable_files import TEMPORARY_PREFIX, write_file
 
 if TYPE_CHECKING:
     from tick_assets.lakehouse.catalog import Lakehouse
@@ -122,6 +122,9 @@ def export(lakehouse: Lakehouse, dataset: Dataset, folder: DatasetFolder) -> Pat
     """Write what DVC versions, once: the manifest and the training examples as Parquet; return their folder."""
     place = folder.root / dataset.id
     examples = place / "examples.parquet"
+    # DVC versions the whole folder: what a killed export was writing must not get into it.
+    for leftover in place.glob(f"{TEMPORARY_PREFIX}*"):
+        leftover.unlink()
     if not examples.exists():
         place.mkdir(parents=True, exist_ok=True)
         staged = place / ".examples.tmp"

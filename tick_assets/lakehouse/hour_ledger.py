@@ -29,7 +29,9 @@ def publish(lakehouse: Lakehouse, store: RawStore, symbols: Sequence[str], dates
 
 
 def _source(store: RawStore, symbol: str, day: date, order: Sequence[str]) -> str:
-    return store.current_source(symbol, day, order) or order[0]
+    """Return the current source of a date; before any has r000, the first that was asked, so that its failures are seen."""
+    asked = (source for source in order if store.manifest(source, symbol, day) is not None)
+    return store.current_source(symbol, day, order) or next(asked, order[0])
 
 
 def missing_symbols(ledger: Ledger, market: Market, symbols: Sequence[str], dates: Sequence[date]) -> list[tuple[str, date]]:

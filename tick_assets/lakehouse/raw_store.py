@@ -4,6 +4,7 @@ What belongs here: the layout, what makes a revision, the order of writes, readi
 What must not: asking vendors, decoding their formats, S3.
 
     raw/<source>/<SYMBOL>/<date>.r<NNN>.csv        a revision; never overwritten once the manifest lists it
+    raw/<source>/<SYMBOL>/<date>.r<NNN>.diff.json  what it changed, after r000 (`revision_diffs.py`); derived, so no manifest lists it
     raw/<source>/<SYMBOL>/<date>.manifest.json     per hour its state and hashes, per revision its file; written last
     raw/<source>/<SYMBOL>/delivered/<sha-256>      what was delivered, byte for byte, read-only
     raw/<source>/<SYMBOL>/quarantine/<sha-256>     deliveries that could not be used, read-only

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
 from tick_assets.lakehouse.raw_store import RawStore
+from tick_assets.lakehouse.tables import definition_of
 
 TABLE = "raw.ticks"
 
@@ -122,4 +123,6 @@ def _chunks(
 
 
 def _to_arrow(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
-    return frame.select(schema.names).to_arrow().cast(schema)
+    """Return the rows in the table's schema; a column that somebody added to the table is null."""
+    added = [pl.lit(None).alias(name) for name in schema.names if name not in definition_of(TABLE).column_types]
+    return frame.with_columns(added).select(schema.names).to_arrow().cast(schema)

@@ -1,4 +1,4 @@
-"""Importers: each format's rows and clock, refusals, hours without rows, real files."""
+"""Importers: each format's rows and clock, refusals, hours without rows."""
 
 from __future__ import annotations
 
@@ -123,6 +123,52 @@ def test_import_reads_a_format(
     )
 
 
+MT5_HEADER = "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\r\n"
+
+
+def mt5_rows(*sides: str) -> str:
+    """Return rows a second apart with these `bid<tab>ask` cells."""
+    return "".join(f"2024.01.08\t02:00:{second:02d}.100\t{cells}\t\t\t6\r\n" for second, cells in enumerate(sides))
+
+
+@pytest.mark.parametrize(
+    ("sides", "expected", "malformed"),
+    [
+        # Both sides are known from the first row on.
+        (
+            ("1.10000\t1.10008", "\t1.10009", "1.10001\t", "\t"),
+            [(110000, 110008), (110000, 110009), (110001, 110009), (110001, 110009)],
+            {},
+        ),
+        # Nothing is filled before a side was quoted, and never from the future.
+        (("\t1.10008", "\t", "1.10000\t", "\t"), [(None, None), (None, None), (110000, 110008), (110000, 110008)], {"SIDE_UNKNOWN": 2}),
+        # After a cell that does not read nobody knows the side until the next one.
+        (
+            ("1.10000\t1.10008", "oops\t", "\t1.10009", "1.10001\t") + ("1.10001\t1.10009",) * 20,
+            [(110000, 110008), (None, None), (None, None), (110001, 110009)] + [(110001, 110009)] * 20,
+            {"PRICE": 1, "SIDE_UNKNOWN": 1},
+        ),
+    ],
+)
+def test_import_mt5_unchanged_cells_are_carried_forward_only(
+    store: RawStore, market: Market, tmp_path: Path, sides: tuple[str, ...], expected: list[Any], malformed: dict[str, int]
+) -> None:
+    report, rows = import_text(store, market, tmp_path / "in" / "a.csv", MT5_HEADER + mt5_rows(*sides), utc_offset="2")
+    assert rows.select("bid_points", "ask_points").rows() == expected
+    assert report.malformed == malformed
+    assert store.verify() == []
+
+
+def test_import_mt5_unchanged_cells_are_not_carried_from_the_file_before(store: RawStore, market: Market, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text(MT5_HEADER + mt5_rows("1.10000\t1.10008"), newline="")
+    later = mt5_rows("\t1.10009", "1.10001\t").replace("02:00", "03:00")
+    (tmp_path / "in" / "b.csv").write_text(MT5_HEADER + later, newline="")
+    report = import_path(tmp_path / "in", store, market.instrument("EURUSD"), now=NOW, utc_offset="2")
+    rows = store.read_date(report.source, "EURUSD", date(2024, 1, 8))
+    assert rows.select("bid_points", "ask_points").rows() == [(110000, 110008), (None, None), (110001, 110009)]
+
+
 def test_import_mt5_export_empty_cells_mean_unchanged(store: RawStore, market: Market, tmp_path: Path) -> None:
     header = "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\r\n"
     text = header + "2024.01.08\t02:00:00.100\t1.10000\t1.10008\t\t\t6\r\n2024.01.08\t02:00:00.200\t\t1.10009\t\t\t4\r\n"
@@ -182,22 +228,3 @@ def test_import_generated_folder_stays_synthetic(store: RawStore, market: Market
     generate_folder(tmp_path / "v", {"SYNEDGE": SyntheticMarket(k=2.0, mean_gap_s=60.0)}, [date(2024, 1, 8)], seed=1)
     report = import_path(tmp_path / "v", store, market.instrument("SYNEDGE"), now=NOW)
     assert report.source == "synthetic-twin"
-
-
-@pytest.mark.parametrize(
-    ("folder", "symbol", "rows", "dates"),
-    [
-        ("vendor/bi5", "EURUSD", 266_219, 2),
-        ("vendor/bi5/BTCUSD", "BTCUSD", 14_716, 1),
-        ("vendor/bi5", "XAGUSD", 387_596, 28),
-        ("files/fxcm-quotes", "EURUSD", 1_144_807, 16),
-        ("files/histdata", "EURUSD", 1_500, 1),
-        ("files/truefx", "USDJPY", 1_000, 1),
-        ("files/fx-data-csv", "GBPUSD", 7_677, 1),
-    ],
-)
-def test_import_real_files_have_all_rows(
-    real_data: Path, store: RawStore, market: Market, folder: str, symbol: str, rows: int, dates: int
-) -> None:
-    report = import_path(real_data / folder, store, market.instrument(symbol), now=NOW)
-    assert (report.rows, len(report.dates)) == (rows, dates)

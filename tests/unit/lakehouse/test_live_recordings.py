@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.lakehouse.local_catalog import local_lakehouse
 from tick_assets.domain.hour_states import HourState
 from tick_assets.domain.instruments import Market
-from tick_assets.lakehouse import raw_csv
+from tick_assets.lakehouse import hour_ledger, raw_csv
 from tick_assets.lakehouse.live_recordings import (
     LiveReport,
     Recording,
@@ -275,6 +276,16 @@ def test_recording_waits_until_it_is_ingested(root: Path, store: RawStore, marke
     assert waiting_recordings(root, store, AFTER) == [Recording(path, SOURCE, SYMBOL, DAY)]
     ingest(root, store, market, AFTER)
     assert waiting_recordings(root, store, AFTER) == []
+
+
+def test_ledger_shows_the_source_that_was_asked_before_any_has_a_revision(
+    root: Path, store: RawStore, market: Market, tmp_path: Path
+) -> None:
+    write(root, MORNING)
+    ingest(root, store, market)
+    rows = hour_ledger.publish(local_lakehouse(tmp_path), store, [SYMBOL], [DAY], ("vendor", SOURCE))
+    assert {row["source"] for row in rows} == {SOURCE}
+    assert [row["hour"] for row in rows if row["state"] == "ok"] == [8, 9]
 
 
 CELLS = st.one_of(

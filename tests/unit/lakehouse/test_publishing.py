@@ -12,7 +12,8 @@ import pytest
 from pyiceberg.manifest import DataFile
 
 from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse, silver_rows
-from tick_assets.lakehouse.catalog import Lakehouse
+from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
+from tick_assets.lakehouse.content_hash import partition_hashes
 from tick_assets.lakehouse.day_files import write_rows
 from tick_assets.lakehouse.partition_locks import Held
 from tick_assets.lakehouse.publishing import AuditError, Staged, audit_outside, drop_leftovers, publish, reject, stage, writing
@@ -112,3 +113,17 @@ def test_rejected_again_the_newest_branch_is_kept(lakehouse: Lakehouse) -> None:
         with pytest.raises(AuditError):
             reject(lakehouse, staged(lakehouse, "one", silver_rows(count=count), [DAY]), "expected no finding")
     assert lakehouse.partition_rows(TABLE, "failed_one")[SYMBOL, DAY] == 60
+
+
+def test_read_that_a_commit_overtakes_finds_the_rows_of_before_or_after(lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Lakehouse.table
+
+    def load_then_lose_the_race(self: Lakehouse, name: str) -> object:
+        loaded = load(self, name)
+        monkeypatch.setattr(Lakehouse, "table", load)
+        lakehouse.replace_rows(TABLE, silver_rows(count=50), whole_partitions([SYMBOL], [DAY]))
+        return loaded
+
+    for read in (lambda: len(lakehouse.frame(TABLE)), lambda: sum(part.rows for part in partition_hashes(lakehouse, TABLE))):
+        monkeypatch.setattr(Lakehouse, "table", load_then_lose_the_race)
+        assert read() in (400, 250)

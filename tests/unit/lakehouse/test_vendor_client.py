@@ -184,15 +184,43 @@ def test_only_feed_suspended_is_waited_for_within_the_total_time(market: Market)
     assert 30 <= time.now <= 34
 
 
-def test_only_feed_suspended_for_long_fails_the_hour_at_once(market: Market) -> None:
+def test_only_feed_suspended_beyond_the_total_time_fails_the_hour_at_once(market: Market) -> None:
     time = FakeTime()
     transport = ScriptedFeeds(json=silence)
-    vendor = client(market, transport, time, (JSON_FEED,), breaker=BreakerPolicy(failures=2, first_pause_s=500.0))
+    breaker = BreakerPolicy(failures=2, first_pause_s=500.0, maximum_pause_s=500.0)
+    vendor = client(market, transport, time, (JSON_FEED,), breaker=breaker)
     fetch(vendor)
     before = time.now
     response = fetch(vendor)
     assert (response.http_status, time.now, len(transport.asked)) == (0, before, 2)
     assert "every feed is suspended" in response.error
+
+
+def test_vendor_that_is_lost_fails_hours_at_once_and_is_still_probed(market: Market) -> None:
+    """A backfill of ten years must not wait two minutes for each of its hours when nobody answers any more."""
+    time = FakeTime()
+    transport = ScriptedFeeds(json=silence, bi5=status(500))
+    policy = RetryPolicy(attempts=3, first_wait_s=1.0, maximum_wait_s=8.0, total_s=100.0, give_up_s=300.0)
+    vendor = client(market, transport, time, policy=policy, breaker=BreakerPolicy(failures=3))
+    for _ in range(20):
+        fetch(vendor)
+    lost_at, asked = time.now, len(transport.asked)
+    assert 300 < lost_at < 1000
+    for _ in range(1000):
+        fetch(vendor)
+    assert (time.now, len(transport.asked) - asked) == (lost_at, 0)
+    time.now += 60
+    transport.answers["bi5"] = ticks
+    assert [fetch(vendor).http_status for _ in range(5)] == [200] * 5
+
+
+def test_hours_that_fail_for_ever_do_not_fail_their_healthy_neighbours(market: Market) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(500 if request.url.path.endswith("/12") else 200, content=b"ticks")
+
+    vendor = client(market, ScriptedFeeds(json=answer), FakeTime(), (JSON_FEED,), breaker=BreakerPolicy(failures=2))
+    states = [fetch(vendor, OPEN.replace(hour=hour)).http_status for hour in (11, 12, 12, 12, 13, 12, 14)]
+    assert states == [200, 500, 500, 500, 200, 500, 200]
 
 
 def test_retry_after_is_obeyed_by_every_hour(market: Market) -> None:

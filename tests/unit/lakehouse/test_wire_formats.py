@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import lzma
 import struct
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tick_assets.domain.instruments import Market
 from tick_assets.domain.ticks import Ticks
 from tick_assets.lakehouse.raw_csv import canonical_sha256, rows_from_ticks
 from tick_assets.lakehouse.vendors import port
 from tick_assets.lakehouse.vendors.bi5 import bi5_path, decode_bi5, encode_bi5
+from tick_assets.lakehouse.vendors.feeds import Feed
 from tick_assets.lakehouse.vendors.json_feed import decode_json, encode_json, json_path
 from tick_assets.lakehouse.vendors.port import PayloadError
+from tick_assets.lakehouse.vendors.twin import parse_route
 from tick_assets.lakehouse.vendors.wire_formats import WIRE_FORMATS, decode_hour
 
 HOUR = datetime(2024, 1, 8, 10, tzinfo=UTC)
@@ -43,15 +47,39 @@ def document(**changes: object) -> bytes:
     ("hour", "bi5", "json"),
     [
         ("2019-02-04T00:00", "/EURUSD/2019/01/04/00h_ticks.bi5", "/v1/ticks/EUR-USD/2019/2/4/0"),
+        ("2020-01-01T00:00", "/EURUSD/2020/00/01/00h_ticks.bi5", "/v1/ticks/EUR-USD/2020/1/1/0"),
         ("2020-01-31T23:00", "/EURUSD/2020/00/31/23h_ticks.bi5", "/v1/ticks/EUR-USD/2020/1/31/23"),
         ("2020-12-01T09:00", "/EURUSD/2020/11/01/09h_ticks.bi5", "/v1/ticks/EUR-USD/2020/12/1/9"),
         ("2020-12-31T23:00", "/EURUSD/2020/11/31/23h_ticks.bi5", "/v1/ticks/EUR-USD/2020/12/31/23"),
         ("2024-02-29T05:00", "/EURUSD/2024/01/29/05h_ticks.bi5", "/v1/ticks/EUR-USD/2024/2/29/5"),
+        ("2024-03-01T00:00", "/EURUSD/2024/02/01/00h_ticks.bi5", "/v1/ticks/EUR-USD/2024/3/1/0"),
+        ("2023-10-10T10:00", "/EURUSD/2023/09/10/10h_ticks.bi5", "/v1/ticks/EUR-USD/2023/10/10/10"),
     ],
 )
 def test_paths_count_months_from_0_in_bi5_and_from_1_in_json(hour: str, bi5: str, json: str) -> None:
     at = datetime.fromisoformat(hour).replace(tzinfo=UTC)
     assert (bi5_path("EURUSD", at), json_path("EUR-USD", at)) == (bi5, json)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "feed", "url"),
+    [
+        ("EURUSD", Feed("bi5", "https://host/datafeed"), "https://host/datafeed/EURUSD/2020/00/31/09h_ticks.bi5"),
+        ("EURUSD", Feed("bi5", "https://host/datafeed/"), "https://host/datafeed/EURUSD/2020/00/31/09h_ticks.bi5"),
+        ("EURUSD", Feed("json", "https://host"), "https://host/v1/ticks/EUR-USD/2020/1/31/9"),
+        ("XAUUSD", Feed("json", "https://host"), "https://host/v1/ticks/XAU-USD/2020/1/31/9"),
+    ],
+)
+def test_feed_url_has_the_code_of_its_format(market: Market, symbol: str, feed: Feed, url: str) -> None:
+    assert feed.url(market.instrument(symbol), datetime(2020, 1, 31, 9, tzinfo=UTC)) == url
+
+
+@pytest.mark.parametrize("wire_format", WIRE_FORMATS)
+def test_paths_of_every_hour_of_years_are_understood_by_the_twin(wire_format: str) -> None:
+    hours = [datetime(2019, 12, 1, tzinfo=UTC) + timedelta(hours=13 * step) for step in range(1000)]
+    paths = [bi5_path("EURUSD", hour) if wire_format == "bi5" else json_path("EUR-USD", hour) for hour in hours]
+    requests = [parse_route(path) for path in paths]
+    assert [request.hour for request in requests if request] == hours
 
 
 def test_decode_bi5_record_has_ask_first_and_sizes_in_units() -> None:
@@ -84,6 +112,7 @@ def test_decode_no_bytes_gives_no_ticks(wire_format: str) -> None:
         (encode_bi5(make_ticks(50), HOUR)[:-20], port.PAYLOAD_TRUNCATED),
         (compress(b"x" * 21), port.PAYLOAD_LENGTH),
         (compress(struct.pack(">IIIff", 3_600_000, 2, 1, 1, 1)), port.OFFSET_OUTSIDE_HOUR),
+        (compress(struct.pack(">IIIff", 2**32 - 1, 2, 1, 1, 1)), port.OFFSET_OUTSIDE_HOUR),
         (compress(struct.pack(">IIIff", 0, 2, 1, float("nan"), 1)), port.PAYLOAD_NOT_TICKS),
         (compress(struct.pack(">IIIff", 0, 2, 1, -1, 1)), port.PAYLOAD_NOT_TICKS),
         (encode_bi5(make_ticks(), HOUR) + b"more", port.PAYLOAD_NOT_TICKS),
@@ -94,6 +123,36 @@ def test_decode_no_bytes_gives_no_ticks(wire_format: str) -> None:
 def test_decode_bi5_bad_payload_is_refused_with_its_reason(payload: bytes, reason: str) -> None:
     with pytest.raises(PayloadError) as caught:
         decode_hour("bi5", payload, HOUR, 100_000)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("offsets", [(5, 5, 5), (7, 3, 5)])
+@pytest.mark.parametrize("wire_format", WIRE_FORMATS)
+def test_decode_equal_and_falling_stamps_are_rows_that_sort_by_stamp(wire_format: str, offsets: tuple[int, ...]) -> None:
+    """Bids 1, 2, 3 tell where each row was delivered."""
+    if wire_format == "bi5":
+        payload = compress(b"".join(struct.pack(">IIIff", ms, 9, bid, 1, 1) for bid, ms in enumerate(offsets, start=1)))
+    else:
+        deltas = [offsets[0], *(later - earlier for earlier, later in itertools.pairwise(offsets))]
+        payload = document(times=deltas, ask=0.00009, asks=[0, 0, 0], bid=0.00001, bids=[0, 1, 1])
+    ticks = decode_hour(wire_format, payload, HOUR, 100_000)
+    assert ticks.bid_points.tolist() == [1, 2, 3]
+    assert rows_from_ticks(ticks)["bid_points"].to_list() == [bid for _, bid in sorted(zip(offsets, (1, 2, 3), strict=True))]
+
+
+def test_decode_json_closed_hour_is_a_document_without_a_base_quote() -> None:
+    empty = document(ask=None, bid=None, **{name: [] for name in ("times", "asks", "bids", "askVolumes", "bidVolumes")})
+    assert len(decode_json(empty, HOUR, 100_000)) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"timestamp": START_US // 1000 - 3_600_000}, port.TIMESTAMP_OUTSIDE_HOUR), ({"multiplier": 0.001}, port.PRICE_FACTOR_MISMATCH)],
+)
+def test_decode_json_empty_hour_is_checked_too(changes: dict[str, float], reason: str) -> None:
+    empty = {name: [] for name in ("times", "asks", "bids", "askVolumes", "bidVolumes")}
+    with pytest.raises(PayloadError) as caught:
+        decode_json(document(**empty, **changes), HOUR, 100_000)
     assert caught.value.reason == reason
 
 
@@ -109,7 +168,10 @@ def test_decode_bi5_candles_of_a_day_are_refused() -> None:
     [
         (document()[:-30], port.PAYLOAD_TRUNCATED),
         (document(timestamp=START_US // 1000 - 31 * 86_400_000), port.TIMESTAMP_OUTSIDE_HOUR),
+        (document(timestamp=START_US // 1000 + 3_600_000), port.TIMESTAMP_OUTSIDE_HOUR),
+        (document(timestamp=START_US // 1000 + 0.5), port.PAYLOAD_NOT_TICKS),
         (document(times=[0, 1, 3_600_000]), port.TIMESTAMP_OUTSIDE_HOUR),
+        (document(times=[0, 3_600_000, -5_000]), port.TIMESTAMP_OUTSIDE_HOUR),
         (document(times=[-1, 1, 1]), port.TIMESTAMP_OUTSIDE_HOUR),
         (document(multiplier=0.001), port.PRICE_FACTOR_MISMATCH),
         (document(ask=1.234567), port.PRICE_FACTOR_MISMATCH),

@@ -22,7 +22,7 @@ class BreakerPolicy:
 
     failures: int = 5
     first_pause_s: float = 5.0
-    maximum_pause_s: float = 300.0
+    maximum_pause_s: float = 60.0
     probe_poll_s: float = 0.5
 
 

@@ -4,7 +4,8 @@ What belongs here: requests, retries, the choice between the feeds. What must no
 
 An hour is asked of the first feed that answers. Worth another attempt at the same feed, after a back-off with jitter: no answer (reset,
 time-out, cut body), 429 and 5xx. Any other bad status goes to the next feed at once. A feed that fails again and again is suspended
-(`circuit.py`); an hour waits for a suspended feed only when no other feed is left, and never beyond its total time.
+(`circuit.py`); an hour waits for a suspended feed only when no other feed is left, never beyond its total time, and not at all once no
+feed answered anything for `give_up_s`: then hours fail at once until a probe is answered.
 Why two feeds: since July 2026 users report that the bi5 feed completes its TLS handshake and then sends nothing.
 """
 
@@ -37,12 +38,15 @@ _THROTTLED = 429
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how patiently to ask: `attempts` for each feed, waits that double, `total_s` for one hour with everything."""
+    """How often and how patiently to ask: `attempts` for each feed, waits that double, `total_s` for one hour with everything, `give_up_s`
+    until the vendor as a whole counts as lost.
+    """
 
     attempts: int = 4
     first_wait_s: float = 0.2
     maximum_wait_s: float = 5.0
     total_s: float = 120.0
+    give_up_s: float = 600.0
 
 
 class FeedLine:
@@ -58,9 +62,16 @@ class _Asking:
     """One hour being asked: which feed is next, how long to wait before, and when to stop."""
 
     def __init__(
-        self, lines: Sequence[FeedLine], policy: RetryPolicy, deadline: float, monotonic: Monotonic, *, expects_ticks: bool
+        self,
+        lines: Sequence[FeedLine],
+        policy: RetryPolicy,
+        monotonic: Monotonic,
+        is_vendor_lost: Callable[[], bool],
+        *,
+        expects_ticks: bool,
     ) -> None:
-        self.deadline = deadline
+        self.deadline = monotonic() + policy.total_s
+        self._is_vendor_lost = is_vendor_lost
         self._best: HourResponse | None = None
         self._monotonic = monotonic
         self._expects_ticks = expects_ticks
@@ -100,7 +111,8 @@ class _Asking:
 
     def should_stop(self, state: RetryCallState) -> bool:
         candidates = self._candidates()
-        is_hopeless = self._next_ready() is None and len(candidates) < len(self._left)
+        has_tried_enough = len(candidates) < len(self._left) or self._is_vendor_lost()
+        is_hopeless = self._next_ready() is None and has_tried_enough
         return not candidates or is_hopeless or self._monotonic() + state.upcoming_sleep > self.deadline
 
     def _candidates(self) -> list[FeedLine]:
@@ -146,6 +158,7 @@ class DukascopyVendor(TickVendor):
         self._policy = policy or RetryPolicy()
         self._listings = listings
         self._monotonic = monotonic
+        self._answered_at = monotonic()
         self._interrupted = threading.Event()
         self._sleep = sleep or self._interrupted.wait
         limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
@@ -181,13 +194,8 @@ class DukascopyVendor(TickVendor):
     def fetch_hour(self, symbol: str, hour: datetime, *, avoiding: str = "") -> HourResponse:
         instrument = self._market.instrument(symbol)
         lines = sorted(self._lines, key=lambda line: line.feed.wire_format == avoiding)
-        asking = _Asking(
-            lines,
-            self._policy,
-            self._monotonic() + self._policy.total_s,
-            self._monotonic,
-            expects_ticks=is_open(instrument.asset_class, hour),
-        )
+        expects_ticks = is_open(instrument.asset_class, hour)
+        asking = _Asking(lines, self._policy, self._monotonic, self._is_lost, expects_ticks=expects_ticks)
         retrying = Retrying(
             retry=retry_if_result(asking.is_unsettled),
             stop=asking.should_stop,
@@ -246,8 +254,12 @@ class DukascopyVendor(TickVendor):
             line.breaker.fail()
         else:
             line.breaker.succeed()
+            self._answered_at = self._monotonic()
         if answer.status_code in (_THROTTLED, httpx.codes.SERVICE_UNAVAILABLE):
             line.breaker.hold(retry_after_s(answer.headers.get("Retry-After", ""), self._clock()))
+
+    def _is_lost(self) -> bool:
+        return self._monotonic() - self._answered_at > self._policy.give_up_s
 
     def _pause(self, seconds: float) -> None:
         if seconds > 0:
