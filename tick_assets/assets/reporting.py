@@ -18,6 +18,8 @@ from typing import Any
 
 import dagster as dg
 
+from tick_assets.lakehouse.servers import silent_servers
+
 OWNERS = ["team:data"]
 MODEL_OWNERS = ["team:quant"]
 
@@ -43,12 +45,29 @@ class Report:
 
 @contextmanager
 def reporting(context: dg.AssetExecutionContext, name: str) -> Iterator[Report]:
-    """Time an asset and log its beginning and end as events."""
+    """Time an asset and log its beginning and end as events; an error beside a server that is away names that server first."""
     report = Report()
     partitions = len(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else 0
     context.log.info(f"event=started asset={name} partitions={partitions}")
-    yield report
+    with naming_servers(context, "postgres", "s3"):
+        yield report
     context.log.info(f"event=finished asset={name} seconds={time.perf_counter() - report.started:.2f}")
+
+
+@contextmanager
+def naming_servers(context: dg.AssetExecutionContext, *names: str) -> Iterator[None]:
+    """Name the servers that are away when the work inside fails: a driver's own message has an address at best."""
+    try:
+        yield
+    except Exception as error:
+        road = getattr(context.resources, "road", None)
+        away = silent_servers(road.settings, names) if road else []
+        if not away:
+            raise
+        raise dg.Failure(
+            f"Expected {' and '.join(away)} to answer, was away. Start it (`tick up`, `tick status`), then run the same again: "
+            f"what readers see is whole. The error was {type(error).__name__}: {str(error)[:500]}"
+        ) from error
 
 
 def table(rows: Sequence[Row], limit: int = 400) -> dg.MetadataValue:
