@@ -142,7 +142,8 @@ def _time(text: str, refs: Sequence[str]) -> datetime:
 
 def read(lakehouse: Lakehouse, name: str, as_of: str, row_filter: Filter, limit: int | None = None) -> pl.DataFrame:
     """Return rows of a table as of a tag, snapshot or time, with the columns that it had then; at most `limit` of them."""
-    scan = lakehouse.table(name).scan(row_filter=row_filter, snapshot_id=resolve_as_of(lakehouse, name, as_of), limit=limit)
+    snapshot = None if as_of == MAIN else resolve_as_of(lakehouse, name, as_of)
+    scan = lakehouse.table(name).scan(row_filter=row_filter, snapshot_id=snapshot, limit=limit)
     result = pl.from_arrow(scan.to_arrow())
     assert isinstance(result, pl.DataFrame)
     return result
