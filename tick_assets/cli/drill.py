@@ -93,8 +93,10 @@ def _beside(settings: Settings, plan: Plan, report: Report, keep: bool) -> list[
     from tick_assets.lakehouse.raw_store import RawStore
 
     live = Lakehouse.from_settings(settings)
-    snapshots = {name: live.snapshot_id(name) for name in rebuild.TABLES_FROM_RAW}
-    before = _state(settings, plan, report, "the lake")  # a table that is missing is an error: then it's a disaster, not a drill
+    seen = rebuild.snapshots(live)
+    before = _state(settings, plan, report, "the lake")
+    if not any(before.values()):
+        report("the lake holds nothing of it: `tick drill --in-place` builds what was lost")
     pinned = rebuild.up_to_date(live, _newest_datasets(settings))
     with _own_stack(settings, keep, report) as own:
         linked = rebuild.link_raw(RawStore(settings.raw_dir), own.raw_dir, plan)
@@ -102,7 +104,7 @@ def _beside(settings: Settings, plan: Plan, report: Report, keep: bool) -> list[
         _run(own, plan, report)
         after = _state(own, plan, report, "the rebuilt lake")
         found = rebuild.compare(before, after) + rebuild.compare_datasets(pinned, Lakehouse.from_settings(own), plan)
-    moved = [name for name, snapshot in snapshots.items() if live.snapshot_id(name) != snapshot]
+    moved = [name for name, snapshot in rebuild.snapshots(live).items() if snapshot != seen[name]]
     if moved and not all(each.is_equal for each in found):
         report(f"{', '.join(moved)} changed while the drill ran: repeat it when nothing is being written")
     return found
