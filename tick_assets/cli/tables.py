@@ -151,7 +151,7 @@ def catalog_errors() -> Iterator[None]:
     from pyiceberg.exceptions import NoSuchTableError, ValidationError
     from sqlalchemy.exc import OperationalError
 
-    from tick_assets.lakehouse.catalog import CommitUnknownError
+    from tick_assets.lakehouse.commits import CommitUnknownError
 
     try:
         yield

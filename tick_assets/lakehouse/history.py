@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from pyiceberg.exceptions import ValidationError
 
-from tick_assets.lakehouse.catalog import COMMIT_MARK, MAIN, Filter, Lakehouse, whole_partitions
+from tick_assets.lakehouse.catalog import MAIN, Filter, Lakehouse, whole_partitions
+from tick_assets.lakehouse.commits import COMMIT_MARK
 from tick_assets.lakehouse.row_filters import one_of
 from tick_assets.lakehouse.tables import BY_SYMBOL_AND_DATE, TableDefinition, definition_of
 
