@@ -5,7 +5,7 @@ as 86,248 ticks and 72 bars, below a second, where the inequality join takes fiv
 #}
 {% macro asof(
     left, right, left_columns, right_columns, by=['symbol', 'date'], left_time='ts_event', right_time='ts_event',
-    known_at=none, ties=[], strict=false, tolerance=none, across_dates=false, prefix=''
+    known_at=none, ahead=false, ties=[], strict=false, tolerance=none, across_dates=false, prefix=''
 ) -%}
 {%- set keys = by if by is mapping else dict(zip(by, by)) -%}
 {%- if across_dates and 'date' in keys -%}
@@ -13,7 +13,16 @@ as 86,248 ticks and 72 bars, below a second, where the inequality join takes fiv
 {%- endif -%}
 {%- set partition = keys.keys() | list + (['date'] if across_dates else []) -%}
 {%- set carried = left_columns | reject('in', partition) | list -%}
-{%- set available = 'greatest(r.' ~ right_time ~ ', r.' ~ known_at ~ ')' if known_at else 'r.' ~ right_time -%}
+{%- if ahead and not known_at -%}
+    {{ exceptions.raise_compiler_error("Expected a known_at column where rows may lie ahead, was none: that would show the future.") }}
+{%- endif -%}
+{%- if ahead -%}
+    {%- set available = 'r.' ~ known_at -%}
+{%- elif known_at -%}
+    {%- set available = 'greatest(r.' ~ right_time ~ ', r.' ~ known_at ~ ')' -%}
+{%- else -%}
+    {%- set available = 'r.' ~ right_time -%}
+{%- endif -%}
 {%- set rank = [right_time] + ([known_at] if known_at else []) + ties -%}
 select
     {{ left_columns | join(',\n    ') }},

@@ -23,6 +23,10 @@ found_known_at as (
     {{ asof('quotes', 'side_values', ['symbol', 'date', 'ts_event', 'seq'], ['value'], known_at='known_at') }}
 ),
 
+found_ahead as (
+    {{ asof('quotes', 'side_values', ['symbol', 'date', 'ts_event', 'seq'], ['value'], known_at='known_at', ahead=true) }}
+),
+
 found_across_dates as (
     {{ asof(
         'quotes', 'side_values', ['symbol', 'date', 'ts_event', 'seq'], ['value'], by=['symbol'], known_at='known_at', across_dates=true
@@ -30,7 +34,7 @@ found_across_dates as (
 ),
 
 examples as (
-    {% for variant in ['at', 'strict', 'tolerance', 'known_at', 'across_dates'] -%}
+    {% for variant in ['at', 'strict', 'tolerance', 'known_at', 'ahead', 'across_dates'] -%}
     select '{{ variant }}' as variant, * from found_{{ variant }}
     {{ 'union all' if not loop.last }}
     {% endfor -%}
