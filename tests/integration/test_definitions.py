@@ -18,6 +18,7 @@ KEYS = {
     *(f"raw/{name}" for name in ("ticks_csv", "live_ticks_csv", "replica", "ticks", "side_values")),
     *(f"silver/{name}" for name in ("ticks", "tick_rejects", "features", "labels", *BARS)),
     *(f"gold/{name}" for name in (*BARS, "symbol_days", "quality", "training_examples", "verdicts", "signals", "orders", "side_values")),
+    "reports/data_report",
     "datasets/training_set",
     *(f"models/{name}" for name in ("candidate", "validation", "test", "walk_forward", "mt5_backtest", "gate_verdict")),
     "deployment/champion",
@@ -52,6 +53,7 @@ def test_every_asset_has_group_kind_owner_and_description(definitions: dg.Defini
     ("asset", "parent"),
     [
         ("gold/symbol_days", "silver/ticks"),
+        ("reports/data_report", "evidence/hour_ledger"),
         ("gold/training_examples", "silver/features"),
         ("gold/verdicts", "evidence/verdicts"),
         ("gold/side_values", "raw/side_values"),

@@ -18,10 +18,15 @@ from typing import Any
 
 import dagster as dg
 
+from tick_assets.domain.data_answers import answer
+from tick_assets.domain.sessions import LABELS
+from tick_assets.domain.tick_statistics import Figures, SymbolStatistics, by_date, by_session, total
 from tick_assets.lakehouse.servers import silent_servers
 
 OWNERS = ["team:data"]
 MODEL_OWNERS = ["team:quant"]
+
+PLOTTED_DATES = 130
 
 Row = Mapping[str, Any]
 
@@ -111,6 +116,66 @@ def day_plot(name: str, rows: Sequence[Row]) -> dg.MetadataValue:
     """Return a bar chart of the rows by symbol and date."""
     labels = [f"{row['symbol']} {row['date']}" for row in rows]
     return bar_plot(f"{name} by symbol and date", labels, {name: [float(row["rows"]) for row in rows]})
+
+
+def tick_statistics_metadata(statistics: Sequence[SymbolStatistics]) -> dict[str, Any]:
+    """Return tick counts and spreads by symbol, date and session window, as tables and plots; of a long range the newest dates."""
+    counted = [each for each in statistics if each.hours.height]
+    dates = sorted({day for each in counted for day in each.dates})[-PLOTTED_DATES:]
+    by_day = {each.symbol: {day: found for day, found in by_date(each).items() if day >= dates[0]} for each in counted}
+    sessions = {each.symbol: by_session(each) for each in counted}
+    windows = [name for name in LABELS if any(name in found for found in sessions.values())]
+    return {
+        "dagster/row_count": sum(total(each).tick_count for each in counted),
+        "time_range": day_range(sorted({day for each in statistics for day in each.dates})),
+        "answers": table([{"symbol": each.symbol, "completeness": each.completeness, "answer": answer(each)} for each in statistics]),
+        "ticks_by_date": bar_plot("ticks by date", [day.isoformat() for day in dates], _by_symbol(by_day, dates, "tick_count")),
+        "spread_by_date": line_plot("median spread by date, bps of the mid price", _spread_lines(by_day)),
+        "ticks_by_session": bar_plot("ticks by session window", windows, _by_symbol(sessions, windows, "tick_count")),
+        "spread_by_session": bar_plot(
+            "median spread by session window, bps of the mid price", windows, _by_symbol(sessions, windows, "spread_median_bps")
+        ),
+        "sessions": table([_session_row(symbol, name, found) for symbol, each in sessions.items() for name, found in each.items()]),
+        "rejects": table(
+            [
+                {"symbol": each.symbol, "reason_code": reason, "rows": rows}
+                for each in counted
+                for reason, rows in each.reject_counts().items()
+            ]
+        ),
+    }
+
+
+def _by_symbol(found: Mapping[str, Mapping[Any, Figures]], keys: Sequence[Any], name: str) -> dict[str, list[float]]:
+    """Return the named figure of every key, zero where there is none."""
+    empty = Figures()
+    return {symbol: [float(getattr(each.get(key, empty), name) or 0) for key in keys] for symbol, each in found.items()}
+
+
+def _spread_lines(found: Mapping[str, Mapping[date, Figures]]) -> dict[str, tuple[list[date], list[float]]]:
+    lines = {}
+    for symbol, each in found.items():
+        points = [(day, figures.spread_median_bps) for day, figures in each.items() if figures.spread_median_bps is not None]
+        lines[symbol] = ([day for day, _ in points], [value for _, value in points])
+    return lines
+
+
+def _reject_row(symbol: str, reason: str, rows: int) -> dict[str, Any]:
+    return {"symbol": symbol, "reason_code": reason, "rows": rows}
+
+
+def _session_row(symbol: str, session: str, figures: Figures) -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "session": session,
+        "ticks": figures.tick_count,
+        "ticks_per_minute": figures.ticks_per_minute,
+        "spread_median_points": figures.spread_median_points,
+        "spread_mean_points": figures.spread_mean_points,
+        "spread_p95_points": figures.spread_p95_points,
+        "spread_median_bps": figures.spread_median_bps,
+        "zero_spread_share": figures.zero_spread_share,
+    }
 
 
 def bar_plot(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> dg.MetadataValue:

@@ -87,15 +87,16 @@ def remedy(statistics: SymbolStatistics) -> str:
 
 def headline(all_statistics: Sequence[SymbolStatistics]) -> str:
     """Return the first sentence of the report."""
-    expected = sum(len(each.expected) for each in all_statistics)
-    holes = [cell for each in all_statistics for cell in each.holes]
-    if not any(each.cells for each in all_statistics):
+    known = [each for each in all_statistics if each.cells]
+    if not known:
         return NOTHING
+    expected = sum(len(each.expected) for each in known)
+    holes = [cell for each in known for cell in each.holes]
     if not holes:
-        return f"No hour is missing: {expected:,} of {expected:,} open hours of {_symbols(len(all_statistics))} are there."
+        return f"No hour is missing: {expected:,} of {expected:,} open hours of {_symbols(len(known))} are there."
     open_questions = sum(not cell.state.is_answered for cell in holes)
-    where = sum(bool(each.holes) for each in all_statistics)
-    affected = "" if len(all_statistics) == 1 else f" in {where} of {len(all_statistics)} symbols"
+    where = sum(bool(each.holes) for each in known)
+    affected = "" if len(known) == 1 else f" in {where} of {len(known)} symbols"
     asked = f"{open_questions:,} of them can still be had." if open_questions else "The vendor was asked for all of them."
     return f"{len(holes):,} of {expected:,} open hours {'is' if len(holes) == 1 else 'are'} missing{affected}. {asked}"
 

@@ -229,7 +229,7 @@ def _hours_by_state(statistics: SymbolStatistics) -> str:
         table_row([chip(state)], [f"{count:,}", f"{open_hours[state]:,}"], [STATE_WORDS[state]])
         for state, count in statistics.states().items()
     )
-    note = "Open is what the calendar says; it knows daylight saving and weekends, but no public holidays: their hours show as holes."
+    note = "Open is what the market calendar says. Early closes and holidays of one country are not in it: their hours show as holes."
     return section("Hours by state", note, scroll("Hours by state", f"<table>{head}{rows}</table>"))
 
 

@@ -35,7 +35,7 @@ STYLE = """
 main{max-width:1320px}.holes{border-color:var(--warn);background:var(--warn-bg)}
 .screen{display:grid;grid-template-columns:minmax(0,1fr);gap:18px;margin:0 0 18px}.screen section{margin:0 0 14px}
 .side section:last-child,.wide section:last-child{margin:0}
-@media(min-width:1180px){.screen{grid-template-columns:minmax(0,1.9fr) minmax(340px,1fr)}}
+@media(min-width:1180px){.screen{grid-template-columns:minmax(0,1.8fr) minmax(372px,1fr)}}
 .symbols{list-style:none;margin:0 0 18px;padding:0}.symbols li{background:var(--card);border:1px solid var(--line);border-bottom:0;
 padding:9px 16px;display:flex;flex-wrap:wrap;gap:2px 14px;align-items:baseline}
 .symbols li:first-child{border-radius:8px 8px 0 0}.symbols li:last-child{border-radius:0 0 8px 8px;border-bottom:1px solid var(--line)}
@@ -48,8 +48,10 @@ code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-w
 padding:0 4px}
 h2.symbol{font-size:21px;margin:34px 0 12px}.small{font-size:12.5px}.quiet{color:var(--soft);background:var(--line)}
 .calendar h3{font-size:14px;margin:8px 0 4px}.scroll{overflow-x:auto}.scroll svg{min-width:600px}.scroll td{white-space:nowrap}
-.scroll td.t{white-space:normal;min-width:16ch}th{vertical-align:bottom}.n{padding-left:10px}
-.tight{font-size:13.5px}.tight td{white-space:nowrap}.tight th,.tight td{padding-right:6px}.side section{padding:14px 16px}
+.scroll td.t{white-space:normal;min-width:16ch}th{vertical-align:bottom}
+.n{padding-left:10px}
+.tight{font-size:13.5px}.tight .chip{font-size:12px;padding:1px 6px}.tight td{white-space:nowrap}
+.tight th,.tight td{padding-right:6px}.side section{padding:14px 16px}
 .banner{border-left:6px solid var(--violet);background:var(--card);border-radius:6px;padding:10px 16px;margin:0 0 14px}
 details summary{cursor:pointer;font-weight:600}
 .keys svg{display:inline-block;width:12px;height:12px;vertical-align:-1px;margin-right:6px}.keys{gap:2px 16px}
@@ -68,12 +70,14 @@ class DataReport:
     symbols: Sequence[SymbolStatistics]
     made_at: datetime
     code_commit: str = ""
+    unknown: Sequence[str] = ()
+    """Symbols that have data and no section in the market file: nothing can be said of their prices or hours."""
 
 
 def render_data_report(report: DataReport) -> str:
     """Return the whole page as HTML text."""
     known = [each for each in report.symbols if each.cells]
-    parts = [_answer(report), _banner(known), _symbols(report.symbols)]
+    parts = [_answer(report), _banner(known), _unknown(report), _symbols(report.symbols)]
     if known:
         parts += [_screen(known), *(symbol_part(each) for each in known), _statement(known, report)]
     return document("Data report", "\n".join(part for part in parts if part), STYLE)
@@ -99,6 +103,13 @@ def _range(report: DataReport) -> str:
 def _banner(known: Sequence[SymbolStatistics]) -> str:
     names = [each.symbol for each in known if each.is_synthetic]
     return f'<p class="banner"><b>{escape(", ".join(names))}</b> {SYNTHETIC_STATEMENT}</p>' if names else ""
+
+
+def _unknown(report: DataReport) -> str:
+    if not report.unknown:
+        return ""
+    names = escape(", ".join(report.unknown))
+    return f'<p class="banner"><b>{names}</b>: there is data, and no section in the market file, so nothing is said of it here.</p>'
 
 
 def _symbols(symbols: Sequence[SymbolStatistics]) -> str:

@@ -10,5 +10,6 @@ Where do I go to…?
 - define, read and write tables: `tables.py`, `catalog.py`; raw.ticks: `raw_ticks.py`; hash content: `content_hash.py`
 - clean and sample by Spark: `silver.py`, `spark.py`; bars: `bars.py`; stage, audit, publish: `publishing.py`, `publications.py`
 - one writer per partition at a time: `partition_locks.py`; a table's files by partition: `partition_files.py`; who is away: `servers.py`
-- completeness: `hour_ledger.py`; pin a training set: `datasets.py`; signals and orders: `evidence.py`; SQL: `query.py`
+- completeness: `hour_ledger.py`; statistics of published ticks: `data_statistics.py`
+- pin a training set: `datasets.py`; signals and orders: `evidence.py`; SQL: `query.py`
 """
