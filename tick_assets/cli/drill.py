@@ -123,17 +123,16 @@ def _in_place(settings: Settings, plan: Plan, report: Report, yes: bool) -> list
     kept = settings.home / BEFORE
     before = _state_before(settings, plan, kept, report)
     pinned = [each for each in known if datasets.is_pinned(lakehouse, each)]
-    current = {each.id for each in rebuild.up_to_date(lakehouse, pinned)}
-    lost = [each.id[:12] for each in pinned if each.id not in current]
-    _confirm(settings, lost, yes)
+    current = rebuild.up_to_date(lakehouse, pinned)
+    _confirm(settings, [each.id[:12] for each in pinned if each not in current], yes)
     report(f"dropped {', '.join(rebuild.drop(lakehouse, ObjectStore.from_settings(settings))) or 'nothing: no table was there'}")
     _run(settings, plan, report, is_recorded=True)
     after = _state(settings, plan, report, "the rebuilt lake")
     found = rebuild.compare(before, after) if any(before.values()) else []
-    found += rebuild.compare_datasets([each for each in known if each.id[:12] not in lost], lakehouse, plan)
-    for each in known:
-        if any(row.name == f"dataset {each.id[:12]}" and row.is_equal for row in found):
-            datasets.repin(lakehouse, each)
+    # A lake that was lost, or dropped by a drill that died, has no tags to tell which datasets were its newest.
+    found += rebuild.compare_datasets(current or _newest_datasets(settings), lakehouse, plan)
+    for each in rebuild.up_to_date(lakehouse, known):
+        datasets.repin(lakehouse, each)
     if all(each.is_equal for each in found):
         kept.unlink(missing_ok=True)
     return found
