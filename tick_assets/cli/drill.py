@@ -114,6 +114,7 @@ def _in_place(settings: Settings, plan: Plan, report: Report, yes: bool) -> list
     """Drop what the raw folder gives, build it again, compare with what was there, and set the tags of datasets again."""
     from tick_assets.lakehouse import datasets, rebuild
     from tick_assets.lakehouse.catalog import Lakehouse
+    from tick_assets.lakehouse.durable_files import write_file
     from tick_assets.lakehouse.object_store import ObjectStore
     from tick_assets.lakehouse.raw_store import RawStore
 
@@ -125,6 +126,7 @@ def _in_place(settings: Settings, plan: Plan, report: Report, yes: bool) -> list
     pinned = [each for each in known if datasets.is_pinned(lakehouse, each)]
     current = rebuild.up_to_date(lakehouse, pinned)
     _confirm(settings, [each.id[:12] for each in pinned if each not in current], yes)
+    write_file(kept, json.dumps(rebuild.to_document(before)).encode())
     report(f"dropped {', '.join(rebuild.drop(lakehouse, ObjectStore.from_settings(settings))) or 'nothing: no table was there'}")
     _run(settings, plan, report, is_recorded=True)
     after = _state(settings, plan, report, "the rebuilt lake")
@@ -141,14 +143,11 @@ def _in_place(settings: Settings, plan: Plan, report: Report, yes: bool) -> list
 def _state_before(settings: Settings, plan: Plan, kept: Path, report: Report) -> dict[str, Any]:
     """Return what the lake held before a drill dropped anything: what a drill that died has kept, else what is there."""
     from tick_assets.lakehouse import rebuild
-    from tick_assets.lakehouse.durable_files import write_file
 
     if kept.exists():
         report(f"comparing with what an earlier drill has kept in {kept}; remove the file to forget it")
         return rebuild.from_document(json.loads(kept.read_text()))
-    before = _state(settings, plan, report, "the lake")
-    write_file(kept, json.dumps(rebuild.to_document(before)).encode())
-    return before
+    return _state(settings, plan, report, "the lake")
 
 
 def _require_whole(store: Any) -> None:
