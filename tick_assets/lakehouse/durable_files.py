@@ -26,9 +26,8 @@ def write_file(path: Path, content: bytes, *, is_read_only: bool = False) -> Non
         make_folder(path.parent)
         _replace(path, content, _READ_ONLY if is_read_only else _READ_WRITE)
     except OSError as error:
-        raise OSError(
-            error.errno, f"Expected to write {len(content)} bytes, was: {error.strerror}. Nothing changed; mend it and run again", str(path)
-        ) from error
+        problem = f"Expected to write {len(content)} bytes, was: {error.strerror}. No file is half written; mend the disk and run again"
+        raise OSError(error.errno, problem, str(path)) from error
 
 
 def _replace(path: Path, content: bytes, mode: int) -> None:
@@ -41,8 +40,9 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
             os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
             temporary.replace(path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
     sync_directory(path.parent)
 
 
