@@ -26,7 +26,7 @@ from tick_assets.lakehouse.servers import silent_servers
 OWNERS = ["team:data"]
 MODEL_OWNERS = ["team:quant"]
 
-PLOTTED_DATES = 130
+PLOTTED_DATES, PLOTTED_SYMBOLS = 130, 12
 
 Row = Mapping[str, Any]
 
@@ -121,43 +121,37 @@ def day_plot(name: str, rows: Sequence[Row]) -> dg.MetadataValue:
 def tick_statistics_metadata(statistics: Sequence[SymbolStatistics]) -> dict[str, Any]:
     """Return tick counts and spreads by symbol, date and session window, as tables and plots; of a long range the newest dates."""
     counted = [each for each in statistics if each.hours.height]
-    dates = sorted({day for each in counted for day in each.dates})[-PLOTTED_DATES:]
-    by_day = {each.symbol: {day: found for day, found in by_date(each).items() if day >= dates[0]} for each in counted}
     sessions = {each.symbol: by_session(each) for each in counted}
     windows = [name for name in LABELS if any(name in found for found in sessions.values())]
     return {
         "dagster/row_count": sum(total(each).tick_count for each in counted),
         "time_range": day_range(sorted({day for each in statistics for day in each.dates})),
         "answers": table([{"symbol": each.symbol, "completeness": each.completeness, "answer": answer(each)} for each in statistics]),
-        "ticks_by_date": bar_plot("ticks by date", [day.isoformat() for day in dates], _by_symbol(by_day, dates, "tick_count")),
-        "spread_by_date": line_plot("median spread by date, bps of the mid price", _spread_lines(by_day)),
-        "ticks_by_session": bar_plot("ticks by session window", windows, _by_symbol(sessions, windows, "tick_count")),
+        "ticks_by_date": _date_plots(counted, "ticks by date", "tick_count"),
+        "spread_by_date": _date_plots(counted, "median spread by date, bps of the mid price", "spread_median_bps"),
+        "ticks_by_session": bar_plot("ticks by session window", windows, _window_values(sessions, windows, "tick_count")),
         "spread_by_session": bar_plot(
-            "median spread by session window, bps of the mid price", windows, _by_symbol(sessions, windows, "spread_median_bps")
+            "median spread by session window, bps of the mid price", windows, _window_values(sessions, windows, "spread_median_bps")
         ),
         "sessions": table([_session_row(symbol, name, found) for symbol, each in sessions.items() for name, found in each.items()]),
-        "rejects": table(
-            [
-                {"symbol": each.symbol, "reason_code": reason, "rows": rows}
-                for each in counted
-                for reason, rows in each.reject_counts().items()
-            ]
-        ),
+        "rejects": table([_reject_row(each.symbol, *found) for each in counted for found in each.reject_counts().items()]),
     }
 
 
-def _by_symbol(found: Mapping[str, Mapping[Any, Figures]], keys: Sequence[Any], name: str) -> dict[str, list[float]]:
-    """Return the named figure of every key, zero where there is none."""
+def _date_plots(statistics: Sequence[SymbolStatistics], title: str, name: str) -> dg.MetadataValue:
+    """Return one plot a symbol, of its newest dates: symbols differ too much for one axis."""
+    plots = [bar_plot(title, [], {})] if not statistics else []
+    for each in statistics[:PLOTTED_SYMBOLS]:
+        shown = list(by_date(each).items())[-PLOTTED_DATES:]
+        values = [float(getattr(figures, name) or 0) for _, figures in shown]
+        plots.append(bar_plot(f"{each.symbol}: {title}", [day.isoformat() for day, _ in shown], {each.symbol: values}))
+    return dg.MetadataValue.md("\n\n".join(str(plot.value) for plot in plots))
+
+
+def _window_values(found: Mapping[str, Mapping[str, Figures]], windows: Sequence[str], name: str) -> dict[str, list[float]]:
+    """Return the named figure of every window by symbol, zero where there is none."""
     empty = Figures()
-    return {symbol: [float(getattr(each.get(key, empty), name) or 0) for key in keys] for symbol, each in found.items()}
-
-
-def _spread_lines(found: Mapping[str, Mapping[date, Figures]]) -> dict[str, tuple[list[date], list[float]]]:
-    lines = {}
-    for symbol, each in found.items():
-        points = [(day, figures.spread_median_bps) for day, figures in each.items() if figures.spread_median_bps is not None]
-        lines[symbol] = ([day for day, _ in points], [value for _, value in points])
-    return lines
+    return {symbol: [float(getattr(each.get(window, empty), name) or 0) for window in windows] for symbol, each in found.items()}
 
 
 def _reject_row(symbol: str, reason: str, rows: int) -> dict[str, Any]:

@@ -89,9 +89,11 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def format_tick(value: float) -> str:
-    """Return an axis value with as many decimals as it needs."""
-    text = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3f}".rstrip("0").rstrip(".")
-    return text.replace("-", "\N{MINUS SIGN}")
+    """Return an axis value with as many decimals as it needs; thousands (k) and millions (M) from 10,000 on."""
+    size, unit = next(((size, unit) for size, unit in ((1e6, "M"), (1e3, "k")) if abs(value) >= max(size, 1e4)), (1.0, ""))
+    scaled = value / size
+    text = f"{scaled:,.0f}" if abs(scaled) >= 100 or float(scaled).is_integer() else f"{scaled:.3f}".rstrip("0").rstrip(".")
+    return text.replace("-", "\N{MINUS SIGN}") + unit
 
 
 def plot_of(

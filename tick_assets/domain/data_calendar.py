@@ -23,7 +23,7 @@ WORST_FIRST = (HourState.FAILED, HourState.PENDING, HourState.VENDOR_EMPTY, Hour
 MONDAY, NAMED_DATES = 0, 10
 UNPUBLISHED = "unpublished"
 LEGEND = (
-    ("ok3", "ticks, darker is more"),
+    ("ok3", "ticks, stronger is more"),
     ("closed", "closed"),
     ("vendor_empty", "vendor_empty: nothing came"),
     ("failed", "failed"),

@@ -138,7 +138,7 @@ def _distribution(statistics: SymbolStatistics, unit: SpreadUnit) -> str:
     plot, y_ticks = charts.plot_of((-0.6, len(bars) - 0.4), [bar.value for bar in bars], charts.HALF, 240)
     names = [(float(i), bar.label) for i, bar in enumerate(bars)]
     axes = charts.axes(plot, names, y_ticks, f"spread, {unit.name}", "% of ticks")
-    note = f"All ticks. The last bar holds everything wider than {1 - TAIL:.1%} of the ticks exceed." if len(bars) > 1 else "All ticks."
+    note = f"All ticks. The last bar holds the widest {100 * (1 - TAIL):.1f} % of them." if len(bars) > 1 else "All ticks."
     said = "; ".join(bar.note for bar in bars)
     return section(
         "Spread distribution", note, charts.svg("Share of ticks by spread", plot, axes, charts.columns(plot, bars), description=said)
@@ -172,10 +172,9 @@ def pooled(counts: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
 
 
 def _sessions(statistics: SymbolStatistics, unit: SpreadUnit) -> str:
-    head = table_head(
-        ["Session window", "Ticks", "Ticks a minute", f"Median, {unit.name}", f"Mean, {unit.name}", f"95 % within, {unit.name}"],
-        ["Median, points", "Median, bps", "95 % within, bps", "No spread", "Longest silence in an hour"],
-    )
+    pips = [f"{word}, {unit.name}" for word in ("Median", "Mean", "95 % within")]
+    others = ["Median, points", "Median, bps", "95 % within, bps", "No spread", "Longest silence in an hour"]
+    head = table_head(["Session window"], ["Ticks", "Ticks a minute", *pips, *others])
     rows = "".join(_session_row(LABELS[name], CLOCKS[name], figures, unit) for name, figures in by_session(statistics).items())
     rows += _session_row("All hours", "", total(statistics), unit)
     note = "Windows are kept in the clock of their city, daylight saving included, on its working days; they overlap and do not add up."

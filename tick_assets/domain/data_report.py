@@ -52,6 +52,7 @@ h2.symbol{font-size:21px;margin:34px 0 12px}.small{font-size:12.5px}.quiet{color
 .n{padding-left:10px}
 .tight{font-size:13.5px}.tight .chip{font-size:12px;padding:1px 6px}.tight td{white-space:nowrap}
 .tight th,.tight td{padding-right:6px}.side section{padding:14px 16px}
+.pair{align-items:start}
 .banner{border-left:6px solid var(--violet);background:var(--card);border-radius:6px;padding:10px 16px;margin:0 0 14px}
 details summary{cursor:pointer;font-weight:600}
 .keys svg{display:inline-block;width:12px;height:12px;vertical-align:-1px;margin-right:6px}.keys{gap:2px 16px}

@@ -15,7 +15,19 @@ def test_nice_ticks_cover_the_range(low: float, high: float, expected: list[floa
     assert charts.nice_ticks(low, high) == expected
 
 
-@pytest.mark.parametrize(("value", "text"), [(1500.0, "1,500"), (0.25, "0.25"), (-2.0, "\N{MINUS SIGN}2"), (0.0, "0")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1500.0, "1,500"),
+        (0.25, "0.25"),
+        (-2.0, "\N{MINUS SIGN}2"),
+        (0.0, "0"),
+        (9999.0, "9,999"),
+        (12_500.0, "12.5k"),
+        (-150_000.0, "\N{MINUS SIGN}150k"),
+        (1_500_000.0, "1.5M"),
+    ],
+)
 def test_format_tick(value: float, text: str) -> None:
     assert charts.format_tick(value) == text
 
