@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ DELIVERED = "delivered"
 QUARANTINE = "quarantine"
 MANIFEST_SUFFIX = ".manifest.json"
 _PART = ".part"
+_SELF = "manifest_sha256"
 READ_COLUMNS = (*raw_csv.READ_SCHEMA, "source", "source_file", "revision", "is_current", "known_at", "price_factor")
 
 
@@ -95,14 +97,39 @@ class Manifest:
         return tuple(entry.hour for entry in self.hours if not entry.state.is_answered)
 
     def to_json(self) -> bytes:
-        return (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
+        """Return the manifest as text, with a hash over all else that it says."""
+        document = asdict(self)
+        return _manifest_text(document | {_SELF: _sha256_of(document)})
 
     @staticmethod
     def from_json(content: bytes) -> Manifest:
-        document: dict[str, Any] = json.loads(content)
-        hours = tuple(HourEntry(**{**entry, "state": HourState(entry["state"])}) for entry in document.pop("hours"))
-        revisions = tuple(RevisionEntry(**{**entry, "hours": tuple(entry["hours"])}) for entry in document.pop("revisions"))
-        return Manifest(**document, hours=hours, revisions=revisions)
+        """Parse a manifest; one that was changed since it was written is a `RawStoreError`."""
+        try:
+            document: dict[str, Any] = json.loads(content)
+            _require_unchanged(document, content)
+            document.pop(_SELF, None)
+            hours = tuple(HourEntry(**{**entry, "state": HourState(entry["state"])}) for entry in document.pop("hours"))
+            revisions = tuple(RevisionEntry(**{**entry, "hours": tuple(entry["hours"])}) for entry in document.pop("revisions"))
+            return Manifest(**document, hours=hours, revisions=revisions)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RawStoreError(f"Expected a manifest, was text that is none ({error}).") from error
+
+
+def _require_unchanged(document: dict[str, Any], content: bytes) -> None:
+    """Compare a manifest with the hash that it states; those written before hashes were stated are taken as they are."""
+    if _SELF not in document:
+        return
+    found = _sha256_of({name: value for name, value in document.items() if name != _SELF})
+    if document[_SELF] != found or _manifest_text(document) != content:
+        raise RawStoreError(f"Expected a manifest with sha-256 {document[_SELF]}, was changed: {found}.")
+
+
+def _manifest_text(document: dict[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _sha256_of(document: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -192,7 +219,12 @@ class RawStore:
     def manifest(self, source: str, symbol: str, day: date) -> Manifest | None:
         """Return the manifest of one date, or none where nothing was ever recorded."""
         path = self.manifest_path(source, symbol, day)
-        return Manifest.from_json(path.read_bytes()) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            return Manifest.from_json(path.read_bytes())
+        except RawStoreError as error:
+            raise RawStoreError(f"{source}/{symbol}/{path.name}: {error} Restore it: `tick raw restore`.") from error
 
     def manifest_sha256(self, source: str, symbol: str, day: date) -> str:
         """Return the hash of the manifest file as it stands."""
@@ -378,17 +410,20 @@ class RawStore:
 
     def verify(self) -> list[Mismatch]:
         """Compare every file that a manifest lists with it: bytes, rows, hashes, hour by hour, and every delivery with its name."""
-        return [mismatch for manifest in self.manifests() for mismatch in self.verify_date(manifest)]
+        problem_of = cache(response_problem)
+        return [mismatch for manifest in self.manifests() for mismatch in self.verify_date(manifest, problem_of)]
 
-    def verify_date(self, manifest: Manifest) -> Iterator[Mismatch]:
-        """Compare the files of one date with its manifest."""
+    def verify_date(self, manifest: Manifest, problem_of: Callable[[Path], str]) -> Iterator[Mismatch]:
+        """Compare the files of one date with its manifest; `problem_of` is `response_problem`, remembered for deliveries of many hours."""
         for entry in manifest.revisions:
             yield from self._verify_revision(manifest, entry)
         for hour in manifest.hours:
             if hour.state is HourState.OK and manifest.is_written and hour.revision not in range(len(manifest.revisions)):
                 yield mismatch_of(manifest, "", hour.hour, f"Expected a revision that holds the hour, was {hour.revision}.")
             if hour.response_sha256:
-                yield from self._verify_response(manifest, hour)
+                path = self.response_path(manifest.source, manifest.symbol, hour)
+                if problem := problem_of(path):
+                    yield mismatch_of(manifest, f"{path.parent.name}/{path.name}", hour.hour, problem)
 
     def _verify_revision(self, manifest: Manifest, entry: RevisionEntry) -> Iterator[Mismatch]:
         path = self.revision_path(manifest.source, manifest.symbol, entry)
@@ -406,12 +441,6 @@ class RawStore:
             yield mismatch_of(manifest, entry.file, None, str(error))
             return
         yield from _verify_hours(manifest, entry, rows)
-
-    def _verify_response(self, manifest: Manifest, hour: HourEntry) -> Iterator[Mismatch]:
-        path = self.response_path(manifest.source, manifest.symbol, hour)
-        problem = response_problem(path)
-        if problem:
-            yield mismatch_of(manifest, f"{path.parent.name}/{path.name}", hour.hour, problem)
 
 
 def response_problem(path: Path) -> str:
