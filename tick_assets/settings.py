@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     dagster_code_port: int = 15483
     dagster_port: int = 15484
     service_port: int = 15485
-    nifi_port: int = 15486
+    nifi_port: int = 15487
 
     # Addresses of a deployment that is not embedded; empty means the embedded server.
     postgres_url: str = ""

@@ -1,4 +1,5 @@
 -- The bars of a day hold exactly the day's published ticks at every grain.
+{{ config(meta={'dagster': {'ref': {'name': 'symbol_days'}}}) }}
 with bars as (
     {% for grain in ['1s', '1m', '1h', 'ticks'] -%}
     select '{{ grain }}' as grain, symbol, date, sum(tick_count) as tick_count

@@ -1,6 +1,9 @@
 -- For each published symbol and date: current rows of raw.ticks = silver.ticks + silver.tick_rejects, as counted and as recorded.
-with publications as (
-    select * from {{ ref('stg_publications') }} where {{ in_window() }}
+{{ config(meta={'dagster': {'ref': {'name': 'symbol_days'}}}) }}
+with days as (
+    select symbol, date, tick_count, raw_rows, reject_count
+    from {{ ref('symbol_days') }}
+    where is_published and {{ in_window() }}
 ),
 
 counted as (
@@ -24,10 +27,11 @@ counted as (
     group by 1, 2
 )
 
-select publications.symbol, publications.date
-from publications
-left join counted on publications.symbol = counted.symbol and publications.date = counted.date
+select days.symbol, days.date
+from days
+left join counted on days.symbol = counted.symbol and days.date = counted.date
 where
-    coalesce(counted.silver_rows, 0) <> publications.silver_rows
-    or coalesce(counted.reject_rows, 0) <> publications.reject_rows
-    or coalesce(counted.raw_rows, 0) <> publications.silver_rows + publications.reject_rows
+    coalesce(counted.raw_rows, 0) <> days.raw_rows
+    or coalesce(counted.silver_rows, 0) <> days.tick_count
+    or coalesce(counted.reject_rows, 0) <> days.reject_count
+    or days.raw_rows <> days.tick_count + days.reject_count

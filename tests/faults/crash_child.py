@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -64,6 +65,7 @@ def wrap(owner: Any, name: str, points: CommitPoints, label: Callable[..., str])
 
 def wrap_all(points: CommitPoints) -> None:
     """Wrap everything that makes a state durable: files, objects, catalog commits, Spark's branches and writes, DVC."""
+    from dagster_dbt import DbtCliResource
     from pyiceberg.catalog.sql import SqlCatalog
     from pyspark.sql import DataFrameWriterV2, SparkSession
 
@@ -80,6 +82,7 @@ def wrap_all(points: CommitPoints) -> None:
         lambda self, query, *_, **__: f"branch {query.split()[2]}" if "create or replace branch" in query else "",
     )
     wrap(DataFrameWriterV2, "overwrite", points, lambda self, *_: "stage")
+    wrap(DbtCliResource, "cli", points, lambda self, arguments, *_, **__: f"dbt {arguments[0]}")
     wrap(DatasetVersions, "_dvc", points, lambda self, *commands: "dvc " + ",".join(command[0] for command in commands))
 
 
@@ -109,18 +112,22 @@ def commit_label(self: Any, table: Any, requirements: Any, updates: tuple[Any, .
     return f"drop reference {name}" if "RemoveSnapshotRefUpdate" in kinds else f"reference {name}"
 
 
-def writers() -> dict[str, list[Any]]:
-    """Return the assets of each writer."""
-    from tick_assets.assets import bars, datasets, evidence, raw, silver
+WRITERS = {
+    "ingest": ("raw", ("ticks_csv", "replica", "ticks")),
+    "clean": ("silver", ("clean_ticks",)),
+    "sample": ("silver", ("sample_events",)),
+    "bars": ("bars", ("bars",)),
+    "training_set": ("datasets", ("training_set",)),
+    "evidence": ("evidence", ("signals", "orders")),
+    "gold": ("gold", ("gold_views",)),
+}
+"""The module in `tick_assets.assets` of each writer, and its assets; only the one that runs is imported."""
 
-    return {
-        "ingest": [raw.ticks_csv, raw.replica, raw.ticks],
-        "clean": [silver.clean_ticks],
-        "sample": [silver.sample_events],
-        "bars": [bars.bars],
-        "training_set": [datasets.training_set],
-        "evidence": [evidence.signals, evidence.orders],
-    }
+
+def assets_of(writer: str) -> list[Any]:
+    """Return the assets of a writer."""
+    module, names = WRITERS[writer]
+    return [getattr(import_module(f"tick_assets.assets.{module}"), name) for name in names]
 
 
 def run(assets: list[Any], day: str) -> None:
@@ -128,7 +135,7 @@ def run(assets: list[Any], day: str) -> None:
     import dagster as dg
 
     from tick_assets.partitions import model_key
-    from tick_assets.resources import Road, Scope, SparkEngine
+    from tick_assets.resources import Road, Scope, SparkEngine, dbt_resource
 
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions("symbol", [SYMBOL])
@@ -137,7 +144,7 @@ def run(assets: list[Any], day: str) -> None:
         assets,
         instance=instance,
         partition_key=model_key(SYMBOL, "direction") if is_model else day,
-        resources={"road": Road(), "scope": Scope(symbols=[SYMBOL]), "spark": SparkEngine()},
+        resources={"road": Road(), "scope": Scope(symbols=[SYMBOL]), "spark": SparkEngine(), "dbt": dbt_resource()},
     )
 
 
@@ -145,7 +152,7 @@ def main(writer: str, descriptor: int) -> None:
     with os.fdopen(descriptor, "w") as answers:
         points = CommitPoints(answers)
         wrap_all(points)
-        assets = writers()[writer]
+        assets = assets_of(writer)
         for line in sys.stdin:
             command, day, *target = line.split()
             points.begin((int(target[0]), target[1]) if command == "kill" else None)

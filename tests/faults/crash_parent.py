@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -63,14 +63,24 @@ class Child:
         assert self.process.returncode == -signal.SIGKILL
         return points[-1]
 
-    def _send(self, command: str) -> list[str]:
+    def run_and(self, count: int, act: Callable[[], None], day: date = DAY) -> int:
+        """Run the writer, do something when it comes to its so many-th commit point, and return its exit code, 0 if it came through."""
+        points = self._send(f"run {day}", count, act)
+        self.process.stdin.close()  # type: ignore[union-attr]
+        code = self.process.wait()
+        self.end()
+        return 0 if points[-1:] == ["done"] else code
+
+    def _send(self, command: str, count: int = 0, act: Callable[[], None] | None = None) -> list[str]:
         assert self.process.stdin is not None
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
-        points = []
+        points: list[str] = []
         for line in self._answers:
             answer = json.loads(line)
             points.append(answer.get("point", "done"))
+            if act and len(points) == count:
+                act()
             if "done" in answer:
                 break
         return points
@@ -82,8 +92,8 @@ class Child:
         self.process.wait()
         self._answers.close()
 
-    def log_tail(self) -> str:
-        return self._log.read_text(errors="replace")[-3000:]
+    def log_tail(self, characters: int = 3000) -> str:
+        return self._log.read_text(errors="replace")[-characters:]
 
 
 @dataclass(frozen=True)

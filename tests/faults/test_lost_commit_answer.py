@@ -17,8 +17,9 @@ from pyiceberg.catalog.sql import SqlCatalog
 from tests.conftest import free_ports
 from tests.faults.cut_proxy import CutProxy, cut_proxy
 from tests.unit.lakehouse.local_catalog import DAY, silver_rows
-from tick_assets.lakehouse import catalog as catalog_module
-from tick_assets.lakehouse.catalog import CommitUnknownError, Lakehouse, day_filter
+from tick_assets.lakehouse import commits
+from tick_assets.lakehouse.catalog import Lakehouse, day_filter
+from tick_assets.lakehouse.commits import CommitUnknownError
 from tick_assets.settings import Settings
 from tick_assets.stack.supervisor import Supervisor
 
@@ -112,7 +113,7 @@ def test_postgres_gone_outcome_is_said_to_be_unknown_and_no_file_is_deleted(
     cuttable: Cuttable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cuttable.lakehouse.append(TABLE, silver_rows("SYNNULL"))
-    monkeypatch.setattr(catalog_module, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(commits, "PATIENCE_S", 1.0)
     cuttable.proxy.arm("after")
     cuttable.proxy.close()  # connections that are open go on; new ones are refused
     with pytest.raises(CommitUnknownError, match="It may have happened or not; no file was deleted"):

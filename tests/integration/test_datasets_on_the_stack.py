@@ -211,7 +211,8 @@ def test_pull_from_a_remote_that_lost_or_changed_bytes_is_refused_and_push_mends
     first = DatasetVersions(folder.parent, DatasetVersions.from_settings(stack_settings, objects).remote, objects)
     objects.delete(key)
     first.push(dataset.id)
-    assert tick("pull", dataset.id)[0] == 0
+    code, _, error = tick("pull", dataset.id)
+    assert code == 0, error
     assert (elsewhere / "datasets" / dataset.id / "examples.parquet").read_bytes() == examples
 
 

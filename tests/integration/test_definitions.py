@@ -18,6 +18,7 @@ KEYS = {
     *(f"raw/{name}" for name in ("ticks_csv", "live_ticks_csv", "replica", "ticks", "side_values")),
     *(f"silver/{name}" for name in ("ticks", "tick_rejects", "features", "labels", *BARS)),
     *(f"gold/{name}" for name in (*BARS, "symbol_days", "quality", "training_examples", "verdicts", "signals", "orders", "side_values")),
+    "reports/data_report",
     "datasets/training_set",
     *(f"models/{name}" for name in ("candidate", "validation", "test", "walk_forward", "mt5_backtest", "gate_verdict")),
     "deployment/champion",
@@ -52,6 +53,7 @@ def test_every_asset_has_group_kind_owner_and_description(definitions: dg.Defini
     ("asset", "parent"),
     [
         ("gold/symbol_days", "silver/ticks"),
+        ("reports/data_report", "evidence/hour_ledger"),
         ("gold/training_examples", "silver/features"),
         ("gold/verdicts", "evidence/verdicts"),
         ("gold/side_values", "raw/side_values"),
@@ -117,3 +119,17 @@ def test_sensor_asks_once_for_a_closed_recording_of_a_known_symbol(definitions: 
     assert isinstance(request, dg.RunRequest)
     assert (request.partition_key, request.run_config["resources"]["scope"]["config"]["symbols"]) == ("2024-01-10", ["EURUSD"])
     assert [each.run_key for each in again if isinstance(each, dg.RunRequest)] == [request.run_key]
+
+
+def test_gold_assets_show_what_their_columns_mean(definitions: dg.Definitions) -> None:
+    gold = [asset for asset in definitions.assets or () if isinstance(asset, dg.AssetsDefinition) and asset.op.name == "gold_views"]
+    schemas = {spec.key.to_user_string(): spec.metadata["dagster/column_schema"] for each in gold for spec in each.specs}
+    described = {name: [bool(column.description) for column in schema.columns] for name, schema in schemas.items()}
+    assert set(described) == {name for name in KEYS if name.startswith("gold/")}
+    assert all(columns and all(columns) for columns in described.values())
+
+
+def test_every_dbt_test_is_a_check_and_examples_are_none(definitions: dg.Definitions) -> None:
+    names = {key.name for key in definitions.resolve_asset_graph().asset_check_keys if key.asset_key.path[0] == "gold"}
+    assert {"bars_hold_every_tick", "current_raw_rows_are_silver_or_rejected", "examples_lie_on_published_days"} <= names
+    assert not {name for name in names if "sample" in name or "asof" in name}

@@ -162,12 +162,12 @@ def test_column_that_somebody_added_or_widened_breaks_no_writer(lake: Lake) -> N
 def test_drill_in_place_gives_equal_content_and_datasets_stay_themselves(lake: Lake) -> None:
     before, snapshot = lake.hashes(), lake.lakehouse.snapshot_id(TICKS)
     examples = datasets.read_examples(lake.lakehouse, lake.dataset)
-    lake.lakehouse.append("evidence.verdicts", [{"verdict_id": "v1", "symbol": SYMBOL}])
+    lake.lakehouse.append("evidence.resources", [{"run_id": "r1", "symbol": SYMBOL}])
     found = lake.drill("--in-place", "--yes")
     assert found["equal"]
     assert lake.hashes() == before
     assert lake.lakehouse.snapshot_id(TICKS) != snapshot
-    assert len(lake.lakehouse.frame("evidence.verdicts")) == 1
+    assert len(lake.lakehouse.frame("evidence.resources")) == 1
     assert datasets.require_content(lake.lakehouse, lake.dataset) == lake.dataset
     assert datasets.read_examples(lake.lakehouse, lake.dataset).equals(examples)
     assert not (lake.settings.home / "drill-before.json").exists()

@@ -5,6 +5,7 @@ Where do I go to…?
     clean, features, labels                     `silver`
     bars of the clean ticks                     `bars`
     gold views by dbt                           `gold`
+    the state of the data as a page             `data_report`
     pin a training set                          `datasets`
     search, validate, test, walk forward        `models`
     the simulated terminal's backtest, verdict  `backtests`

@@ -18,8 +18,15 @@ from typing import Any
 
 import dagster as dg
 
+from tick_assets.domain.data_answers import answer
+from tick_assets.domain.sessions import LABELS
+from tick_assets.domain.tick_statistics import Figures, SymbolStatistics, by_date, by_session, total
+from tick_assets.lakehouse.servers import silent_servers
+
 OWNERS = ["team:data"]
 MODEL_OWNERS = ["team:quant"]
+
+PLOTTED_DATES, PLOTTED_SYMBOLS = 130, 12
 
 Row = Mapping[str, Any]
 
@@ -43,12 +50,29 @@ class Report:
 
 @contextmanager
 def reporting(context: dg.AssetExecutionContext, name: str) -> Iterator[Report]:
-    """Time an asset and log its beginning and end as events."""
+    """Time an asset and log its beginning and end as events; an error beside a server that is away names that server first."""
     report = Report()
     partitions = len(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else 0
     context.log.info(f"event=started asset={name} partitions={partitions}")
-    yield report
+    with naming_servers(context, "postgres", "s3"):
+        yield report
     context.log.info(f"event=finished asset={name} seconds={time.perf_counter() - report.started:.2f}")
+
+
+@contextmanager
+def naming_servers(context: dg.AssetExecutionContext, *names: str) -> Iterator[None]:
+    """Name the servers that are away when the work inside fails: a driver's own message has an address at best."""
+    try:
+        yield
+    except Exception as error:
+        road = getattr(context.resources, "road", None)
+        away = silent_servers(road.settings, names) if road else []
+        if not away:
+            raise
+        raise dg.Failure(
+            f"Expected {' and '.join(away)} to answer, was away. Start it (`tick up`, `tick status`), then run the same again: "
+            f"what readers see is whole. The error was {type(error).__name__}: {str(error)[:500]}"
+        ) from error
 
 
 def table(rows: Sequence[Row], limit: int = 400) -> dg.MetadataValue:
@@ -92,6 +116,60 @@ def day_plot(name: str, rows: Sequence[Row]) -> dg.MetadataValue:
     """Return a bar chart of the rows by symbol and date."""
     labels = [f"{row['symbol']} {row['date']}" for row in rows]
     return bar_plot(f"{name} by symbol and date", labels, {name: [float(row["rows"]) for row in rows]})
+
+
+def tick_statistics_metadata(statistics: Sequence[SymbolStatistics]) -> dict[str, Any]:
+    """Return tick counts and spreads by symbol, date and session window, as tables and plots; of a long range the newest dates."""
+    counted = [each for each in statistics if each.hours.height]
+    sessions = {each.symbol: by_session(each) for each in counted}
+    windows = [name for name in LABELS if any(name in found for found in sessions.values())]
+    return {
+        "dagster/row_count": sum(total(each).tick_count for each in counted),
+        "time_range": day_range(sorted({day for each in statistics for day in each.dates})),
+        "answers": table([{"symbol": each.symbol, "completeness": each.completeness, "answer": answer(each)} for each in statistics]),
+        "ticks_by_date": _date_plots(counted, "ticks by date", "tick_count"),
+        "spread_by_date": _date_plots(counted, "median spread by date, bps of the mid price", "spread_median_bps"),
+        "ticks_by_session": bar_plot("ticks by session window", windows, _window_values(sessions, windows, "tick_count")),
+        "spread_by_session": bar_plot(
+            "median spread by session window, bps of the mid price", windows, _window_values(sessions, windows, "spread_median_bps")
+        ),
+        "sessions": table([_session_row(symbol, name, found) for symbol, each in sessions.items() for name, found in each.items()]),
+        "rejects": table([_reject_row(each.symbol, *found) for each in counted for found in each.reject_counts().items()]),
+    }
+
+
+def _date_plots(statistics: Sequence[SymbolStatistics], title: str, name: str) -> dg.MetadataValue:
+    """Return one plot a symbol, of its newest dates: symbols differ too much for one axis."""
+    plots = [bar_plot(title, [], {})] if not statistics else []
+    for each in statistics[:PLOTTED_SYMBOLS]:
+        shown = list(by_date(each).items())[-PLOTTED_DATES:]
+        values = [float(getattr(figures, name) or 0) for _, figures in shown]
+        plots.append(bar_plot(f"{each.symbol}: {title}", [day.isoformat() for day, _ in shown], {each.symbol: values}))
+    return dg.MetadataValue.md("\n\n".join(str(plot.value) for plot in plots))
+
+
+def _window_values(found: Mapping[str, Mapping[str, Figures]], windows: Sequence[str], name: str) -> dict[str, list[float]]:
+    """Return the named figure of every window by symbol, zero where there is none."""
+    empty = Figures()
+    return {symbol: [float(getattr(each.get(window, empty), name) or 0) for window in windows] for symbol, each in found.items()}
+
+
+def _reject_row(symbol: str, reason: str, rows: int) -> dict[str, Any]:
+    return {"symbol": symbol, "reason_code": reason, "rows": rows}
+
+
+def _session_row(symbol: str, session: str, figures: Figures) -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "session": session,
+        "ticks": figures.tick_count,
+        "ticks_per_minute": figures.ticks_per_minute,
+        "spread_median_points": figures.spread_median_points,
+        "spread_mean_points": figures.spread_mean_points,
+        "spread_p95_points": figures.spread_p95_points,
+        "spread_median_bps": figures.spread_median_bps,
+        "zero_spread_share": figures.zero_spread_share,
+    }
 
 
 def bar_plot(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float]]) -> dg.MetadataValue:

@@ -37,8 +37,11 @@ def clean_ticks(
     """Clean the current raw rows; rejects are published before ticks, and `evidence.publications` last."""
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     run = context.run.run_id.replace("-", "")[:12]
-    held = writing(road.lakehouse, ("silver.ticks", "silver.tick_rejects"), symbols, dates, run, context.log.info)
-    with reporting(context, "silver/ticks") as report, held as lock:
+    tables = ("silver.ticks", "silver.tick_rejects")
+    with (
+        reporting(context, "silver/ticks") as report,
+        writing(road.lakehouse, tables, symbols, dates, run, context.log.info) as lock,
+    ):
         partitions = publications.partitions_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
         raw = road.lakehouse.snapshot_id("raw.ticks")
         files = silver.tick_files(by_spark(spark.session), road.lakehouse, partitions, raw)
@@ -101,8 +104,11 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
     """Run the kernel over the clean ticks of each symbol and date; rows are sampled events, not ticks."""
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     run = context.run.run_id.replace("-", "")[:12]
-    held = writing(road.lakehouse, ("silver.features", "silver.labels"), symbols, dates, run, context.log.info)
-    with reporting(context, "silver/features") as report, held as lock:
+    tables = ("silver.features", "silver.labels")
+    with (
+        reporting(context, "silver/features") as report,
+        writing(road.lakehouse, tables, symbols, dates, run, context.log.info) as lock,
+    ):
         partitions = silver.Partitions(symbols, dates, {})
         files = silver.event_files(by_spark(spark.session), road.lakehouse, partitions, road.market, Strategy())
         staged = [stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.FEATURES, silver.LABELS)]

@@ -93,8 +93,10 @@ def _beside(settings: Settings, plan: Plan, report: Report, keep: bool) -> list[
     from tick_assets.lakehouse.raw_store import RawStore
 
     live = Lakehouse.from_settings(settings)
-    snapshots = {name: live.snapshot_id(name) for name in rebuild.TABLES_FROM_RAW}
-    before = _state(settings, plan, report, "the lake")  # a table that is missing is an error: then it's a disaster, not a drill
+    seen = rebuild.snapshots(live)
+    before = _state(settings, plan, report, "the lake")
+    if not any(before.values()):
+        report("the lake holds nothing of it: `tick drill --in-place` builds what was lost")
     pinned = rebuild.up_to_date(live, _newest_datasets(settings))
     with _own_stack(settings, keep, report) as own:
         linked = rebuild.link_raw(RawStore(settings.raw_dir), own.raw_dir, plan)
@@ -102,7 +104,7 @@ def _beside(settings: Settings, plan: Plan, report: Report, keep: bool) -> list[
         _run(own, plan, report)
         after = _state(own, plan, report, "the rebuilt lake")
         found = rebuild.compare(before, after) + rebuild.compare_datasets(pinned, Lakehouse.from_settings(own), plan)
-    moved = [name for name, snapshot in snapshots.items() if live.snapshot_id(name) != snapshot]
+    moved = [name for name, snapshot in rebuild.snapshots(live).items() if snapshot != seen[name]]
     if moved and not all(each.is_equal for each in found):
         report(f"{', '.join(moved)} changed while the drill ran: repeat it when nothing is being written")
     return found
@@ -112,6 +114,7 @@ def _in_place(settings: Settings, plan: Plan, report: Report, yes: bool) -> list
     """Drop what the raw folder gives, build it again, compare with what was there, and set the tags of datasets again."""
     from tick_assets.lakehouse import datasets, rebuild
     from tick_assets.lakehouse.catalog import Lakehouse
+    from tick_assets.lakehouse.durable_files import write_file
     from tick_assets.lakehouse.object_store import ObjectStore
     from tick_assets.lakehouse.raw_store import RawStore
 
@@ -121,17 +124,17 @@ def _in_place(settings: Settings, plan: Plan, report: Report, yes: bool) -> list
     kept = settings.home / BEFORE
     before = _state_before(settings, plan, kept, report)
     pinned = [each for each in known if datasets.is_pinned(lakehouse, each)]
-    current = {each.id for each in rebuild.up_to_date(lakehouse, pinned)}
-    lost = [each.id[:12] for each in pinned if each.id not in current]
-    _confirm(settings, lost, yes)
+    current = rebuild.up_to_date(lakehouse, pinned)
+    _confirm(settings, [each.id[:12] for each in pinned if each not in current], yes)
+    write_file(kept, json.dumps(rebuild.to_document(before)).encode())
     report(f"dropped {', '.join(rebuild.drop(lakehouse, ObjectStore.from_settings(settings))) or 'nothing: no table was there'}")
     _run(settings, plan, report, is_recorded=True)
     after = _state(settings, plan, report, "the rebuilt lake")
     found = rebuild.compare(before, after) if any(before.values()) else []
-    found += rebuild.compare_datasets([each for each in known if each.id[:12] not in lost], lakehouse, plan)
-    for each in known:
-        if any(row.name == f"dataset {each.id[:12]}" and row.is_equal for row in found):
-            datasets.repin(lakehouse, each)
+    # A lake that was lost, or dropped by a drill that died, has no tags to tell which datasets were its newest.
+    found += rebuild.compare_datasets(current or _newest_datasets(settings), lakehouse, plan)
+    for each in rebuild.up_to_date(lakehouse, known):
+        datasets.repin(lakehouse, each)
     if all(each.is_equal for each in found):
         kept.unlink(missing_ok=True)
     return found
@@ -140,14 +143,11 @@ def _in_place(settings: Settings, plan: Plan, report: Report, yes: bool) -> list
 def _state_before(settings: Settings, plan: Plan, kept: Path, report: Report) -> dict[str, Any]:
     """Return what the lake held before a drill dropped anything: what a drill that died has kept, else what is there."""
     from tick_assets.lakehouse import rebuild
-    from tick_assets.lakehouse.durable_files import write_file
 
     if kept.exists():
         report(f"comparing with what an earlier drill has kept in {kept}; remove the file to forget it")
         return rebuild.from_document(json.loads(kept.read_text()))
-    before = _state(settings, plan, report, "the lake")
-    write_file(kept, json.dumps(rebuild.to_document(before)).encode())
-    return before
+    return _state(settings, plan, report, "the lake")
 
 
 def _require_whole(store: Any) -> None:

@@ -14,7 +14,23 @@ import typer
 
 from tick_assets.cli.errors import CommandError
 
-TOPICS = ("stack", "demo", "vendor", "runs", "data", "tables", "datasets", "drill", "side", "models", "deploy", "trade", "replay", "bench")
+TOPICS = (
+    "stack",
+    "demo",
+    "vendor",
+    "runs",
+    "data",
+    "tables",
+    "report",
+    "datasets",
+    "drill",
+    "side",
+    "models",
+    "deploy",
+    "trade",
+    "replay",
+    "bench",
+)
 INTERRUPTED = 130
 
 

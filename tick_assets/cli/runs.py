@@ -177,16 +177,17 @@ def orchestrator_errors() -> Iterator[None]:
 
 
 def _selected(selection: str) -> list[list[str]] | None:
-    """Resolve a Dagster asset selection to keys."""
+    """Resolve a Dagster asset selection to keys; what lies downstream of the data job is left out."""
     if not selection:
         return None
     import dagster as dg
 
     from tick_assets.definitions import defs
 
-    keys = dg.AssetSelection.from_string(selection).resolve(defs.resolve_asset_graph())
+    of_job = set(defs.resolve_job_def(INGEST).asset_layer.executable_asset_keys)
+    keys = dg.AssetSelection.from_string(selection).resolve(defs.resolve_asset_graph()) & of_job
     if not keys:
         raise CommandError(
-            f"Expected a selection that names assets, was {selection!r}. See `dagster asset list -m tick_assets.definitions`."
+            f"Expected a selection that names assets of {INGEST}, was {selection!r}. See `dagster asset list -m tick_assets.definitions`."
         )
     return [list(key.path) for key in keys]

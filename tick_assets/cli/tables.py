@@ -102,8 +102,8 @@ def _mend(done: Roll) -> str | None:
     if not done.changed:
         return None
     symbols, dates = sorted({row[0] for row in done.changed}), sorted({row[1] for row in done.changed})
-    start = "raw/ticks+" if done.table == "raw.ticks" else "silver/ticks+"
-    return f'tick backfill --symbols {",".join(symbols)} --from {dates[0]} --to {dates[-1]} --select "{start}"'
+    assets = 'group:"silver"' + (' or key:"raw/ticks"' if done.table == "raw.ticks" else "")
+    return f"tick backfill --symbols {','.join(symbols)} --from {dates[0]} --to {dates[-1]} --select '{assets}'"
 
 
 def add_column(
@@ -151,7 +151,7 @@ def catalog_errors() -> Iterator[None]:
     from pyiceberg.exceptions import NoSuchTableError, ValidationError
     from sqlalchemy.exc import OperationalError
 
-    from tick_assets.lakehouse.catalog import CommitUnknownError
+    from tick_assets.lakehouse.commits import CommitUnknownError
 
     try:
         yield

@@ -12,6 +12,9 @@ Where do I go to…?
     split, search, fit                                            `splits`, `training`
     explain a signal, compare a replay with the batch path        `explanation`, `replays`
     measure the gate's own error rate                             `calibration`
+    count and sum up ticks for people                             `tick_counting`, `tick_statistics`, `sessions`
+    say what is missing, and show it as a page                    `hole_patterns`, `data_answers`, `data_report`
+    change how pages look                                         `page`, `charts`
     sign and check a passport                                     `passports`
     judge                                                         `metrics`, `evaluation`, `leakage`, `gates`, `report`
 """

@@ -89,9 +89,11 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def format_tick(value: float) -> str:
-    """Return an axis value with as many decimals as it needs."""
-    text = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3f}".rstrip("0").rstrip(".")
-    return text.replace("-", "\N{MINUS SIGN}")
+    """Return an axis value with as many decimals as it needs; thousands (k) and millions (M) from 10,000 on."""
+    size, unit = next(((size, unit) for size, unit in ((1e6, "M"), (1e3, "k")) if abs(value) >= max(size, 1e4)), (1.0, ""))
+    scaled = value / size
+    text = f"{scaled:,.0f}" if abs(scaled) >= 100 or float(scaled).is_integer() else f"{scaled:.3f}".rstrip("0").rstrip(".")
+    return text.replace("-", "\N{MINUS SIGN}") + unit
 
 
 def plot_of(
@@ -109,12 +111,16 @@ def square_plot(low: float, high: float, width: float, height: float) -> Plot:
     return Plot(Scale(low, high, LEFT, width - RIGHT), Scale(low, high, height - BOTTOM, TOP), height)
 
 
-def svg(label: str, plot: Plot, *parts: str) -> str:
-    """Return a responsive drawing with a description for those who can't see it."""
-    head = (
-        f'<svg viewBox="0 0 {plot.width:.0f} {plot.height:.0f}" role="img" aria-label="{escape(label)}" xmlns="http://www.w3.org/2000/svg">'
-    )
-    return head + "".join(parts) + "</svg>"
+def svg(label: str, plot: Plot, *parts: str, description: str = "") -> str:
+    """Return a responsive drawing with a name and a description for those who can't see it."""
+    return drawing(label, plot.width, plot.height, *parts, description=description)
+
+
+def drawing(label: str, width: float, height: float, *parts: str, description: str = "") -> str:
+    """Return marks in a frame of user units, named and described."""
+    head = f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(label)}" xmlns="http://www.w3.org/2000/svg">'
+    said = f"<desc>{escape(description)}</desc>" if description else ""
+    return head + said + "".join(parts) + "</svg>"
 
 
 def axes(plot: Plot, x_ticks: Sequence[Tick], y_ticks: Sequence[float], x_title: str, y_title: str) -> str:
@@ -187,6 +193,78 @@ def _bar(plot: Plot, place: int, bar: Bar, width: float) -> str:
     above = tip - 5 if bar.value > 0 else tip + 13
     value = _text("tick middle", middle, above, format_tick(round(bar.value)) if abs(bar.value) >= 10 else format_tick(round(bar.value, 1)))
     return f'<rect class="{style}" {box}><title>{escape(bar.note)}</title></rect>{value}'
+
+
+def columns(plot: Plot, values: Sequence[Bar], style: str = "column") -> str:
+    """Return bars without labels at x = 0, 1, 2 …, for many values; `note` is shown when a pointer rests on one."""
+    width = max(0.8, (plot.right - plot.left) / max(1, len(values)) * 0.78)
+    return "".join(
+        f'<rect class="{style}" x="{plot.x(place) - width / 2:.1f}" y="{plot.y(bar.value):.1f}" width="{width:.1f}" '
+        f'height="{plot.y(0.0) - plot.y(bar.value):.1f}"><title>{escape(bar.note)}</title></rect>'
+        for place, bar in enumerate(values)
+        if bar.value > 0
+    )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One field of a heat map. Fields without a note are drawn together by style, so a large map stays small."""
+
+    column: int
+    row: int
+    style: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The area of a heat map: so many columns and rows, with room for labels on the left and below."""
+
+    columns: int
+    rows: int
+    width: float = WIDE
+    row_height: float = 7.0
+    left: float = 40.0
+    top: float = 5.0
+
+    @property
+    def column_width(self) -> float:
+        return min(26.0, (self.width - self.left - 4.0) / max(1, self.columns))
+
+    @property
+    def height(self) -> float:
+        return self.top + self.rows * self.row_height + 22.0
+
+    def box(self, cell: Cell) -> tuple[float, float, float, float]:
+        """Return x, y, width and height, with a seam where there is room for one."""
+        seam = 1.0 if self.column_width >= 4 else 0.0
+        x, y = self.left + cell.column * self.column_width, self.top + cell.row * self.row_height
+        return x, y, self.column_width - seam, self.row_height - min(1.0, seam)
+
+
+def heat_map(label: str, grid: Grid, cells: Sequence[Cell], columns: Sequence[Tick], rows: Sequence[Tick], description: str) -> str:
+    """Return coloured fields with the names of some columns (below) and rows (on the left)."""
+    together: dict[str, list[str]] = {}
+    for cell in cells:
+        if not cell.note:
+            x, y, width, height = grid.box(cell)
+            together.setdefault(cell.style, []).append(f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h-{width:.1f}z")
+    paths = [f'<path class="{style}" d="{"".join(parts)}"/>' for style, parts in together.items()]
+    noted = [_noted(grid, cell) for cell in cells if cell.note]
+    row_names = [_text("tick end", grid.left - 6, grid.top + (row + 0.5) * grid.row_height + 4, name) for row, name in rows]
+    column_names, free_from = [], -math.inf
+    for column, name in columns:
+        x = grid.left + column * grid.column_width
+        if x >= free_from and x + len(name) * LABEL_WIDTH <= grid.width:
+            column_names.append(_text("tick", x, grid.height - 7, name))
+            free_from = x + (len(name) + 2) * LABEL_WIDTH
+    return drawing(label, grid.width, grid.height, *paths, *noted, *row_names, *column_names, description=description)
+
+
+def _noted(grid: Grid, cell: Cell) -> str:
+    x, y, width, height = grid.box(cell)
+    box = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect class="{cell.style}" {box}><title>{escape(cell.note)}</title></rect>'
 
 
 def _path(plot: Plot, xs: Sequence[float], ys: Sequence[float]) -> str:

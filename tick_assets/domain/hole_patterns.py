@@ -152,9 +152,9 @@ def _single_hours(left: set[Hour], _: Collection[Hour]) -> list[Finding]:
     if len(parts) <= NAMED_SINGLES:
         return parts
     by_date = _by_date(left)
-    most = max(sorted(by_date), key=lambda day: len(by_date[day]))
-    text = f"{len(left):,} scattered hours on {len(by_date):,} dates, {min(by_date)} to {max(by_date)}, most on {most}"
-    return [(text, set(left))]
+    worst = max(sorted(by_date), key=lambda day: len(by_date[day]))
+    most = f", most on {worst}" if len(by_date[worst]) > 1 else ""
+    return [(f"{len(left):,} scattered hours on {len(by_date):,} dates, {min(by_date)} to {max(by_date)}{most}", set(left))]
 
 
 def _by_date(hours: Iterable[Hour]) -> dict[date, set[int]]:

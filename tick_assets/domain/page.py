@@ -69,3 +69,24 @@ def legend(items: Sequence[tuple[str, str]]) -> str:
         + "".join(f'<span><i style="background:{colour}"></i>{escape(name)}</span>' for colour, name in items)
         + "</div>"
     )
+
+
+def table_head(names: Sequence[str], numbers: Sequence[str] = (), more: Sequence[str] = ()) -> str:
+    """Return a table's first row: words, then numbers (to the right), then words again."""
+    cells = [f'<th scope="col">{escape(name)}</th>' for name in names]
+    cells += [f'<th scope="col" class="n">{escape(name)}</th>' for name in numbers]
+    cells += [f'<th scope="col">{escape(name)}</th>' for name in more]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def table_row(names: Sequence[str], numbers: Sequence[str] = (), more: Sequence[str] = ()) -> str:
+    """Return a row of cells that are HTML, in the order of `table_head`."""
+    cells = [f"<td>{name}</td>" for name in names]
+    cells += [f'<td class="n">{value}</td>' for value in numbers]
+    cells += [f'<td class="t">{text}</td>' for text in more]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def scroll(label: str, content: str) -> str:
+    """Return content that keeps its width on a narrow screen and can be scrolled, by keyboard too."""
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'

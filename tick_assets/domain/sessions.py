@@ -58,7 +58,7 @@ CLOCKS = {
     "london": LONDON.clock,
     OVERLAP: "while both are at work",
     "new_york": NEW_YORK.clock,
-    "rollover": f"{ROLLOVER.clock}, when the trading day changes",
+    "rollover": ROLLOVER.clock,
     OTHER: "in none of them",
 }
 

@@ -65,6 +65,10 @@ class HourCell:
     checked_at: datetime | None
 
     @property
+    def start(self) -> datetime:
+        return datetime(self.date.year, self.date.month, self.date.day, self.hour, tzinfo=UTC)
+
+    @property
     def is_hole(self) -> bool:
         return self.expected and self.state is not HourState.OK
 
@@ -174,7 +178,7 @@ def find_silences(
         return ()
     outer = [opened[0][0], *(edge for pair in edges for edge in pair), opened[-1][1]]
     silent = sorted([*gaps, *zip(outer[::2], outer[1::2], strict=True)])
-    states = {_start_of(cell): str(cell.state) for cell in cells}
+    states = {cell.start: str(cell.state) for cell in cells}
     found = [Silence(start, end, _states_between(states, start, end)) for start, end in _overlaps(silent, opened)]
     return tuple(sorted(found, key=lambda silence: (-silence.seconds, silence.start))[:limit])
 
@@ -193,7 +197,7 @@ def _overlaps(left: Sequence[Interval], right: Sequence[Interval]) -> Iterator[I
 def open_stretches(cells: Sequence[HourCell]) -> list[tuple[datetime, datetime]]:
     """Return the times in which the market is open without a break, from the calendar."""
     stretches: list[tuple[datetime, datetime]] = []
-    for start in sorted(_start_of(cell) for cell in cells if cell.expected):
+    for start in sorted(cell.start for cell in cells if cell.expected):
         if stretches and stretches[-1][1] == start:
             stretches[-1] = (stretches[-1][0], start + HOUR)
         else:
@@ -205,10 +209,6 @@ def _states_between(states: dict[datetime, str], start: datetime, end: datetime)
     hour = start.replace(minute=0, second=0, microsecond=0)
     count = math.ceil((end - hour) / HOUR)
     return tuple(sorted({states[hour + i * HOUR] for i in range(count)}))
-
-
-def _start_of(cell: HourCell) -> datetime:
-    return datetime(cell.date.year, cell.date.month, cell.date.day, cell.hour, tzinfo=UTC)
 
 
 # Cells.

@@ -205,12 +205,12 @@ def _figures(hours: pl.DataFrame, spreads: pl.DataFrame) -> Figures:
     rows: Any = hours
     return Figures(
         tick_count=count,
-        spread_median_points=quantile(points, 0.5),
+        spread_median_points=quantile(points, 50),
         spread_mean_points=rows["spread_points_sum"].sum() / count,
-        spread_p95_points=quantile(points, 0.95),
-        spread_median_bps=quantile(bps, 0.5),
+        spread_p95_points=quantile(points, 95),
+        spread_median_bps=quantile(bps, 50),
         spread_mean_bps=rows["spread_bps_sum"].sum() / count,
-        spread_p95_bps=quantile(bps, 0.95),
+        spread_p95_bps=quantile(bps, 95),
         hours_with_ticks=len(hours),
         zero_spreads=rows["zero_spreads"].sum(),
         equal_stamps=rows["equal_stamps"].sum(),
@@ -222,15 +222,16 @@ def _figures(hours: pl.DataFrame, spreads: pl.DataFrame) -> Figures:
     )
 
 
-def quantile(spreads: pl.DataFrame, share: float) -> float:
-    """Return the smallest spread that at least this share of the ticks does not exceed.
+def quantile(spreads: pl.DataFrame, percent: int) -> float:
+    """Return the smallest spread that at least this percentage of the ticks does not exceed.
 
-    The median of an even number of ticks is the mean of the two middle ones.
+    The median (50) of an even number of ticks is the mean of the two middle ones.
     """
     rows = spreads.group_by("spread").agg(pl.col("tick_count").sum()).sort("spread")
     values, ends = rows["spread"].to_numpy(), rows["tick_count"].cum_sum().to_numpy()
-    rank = share * ends[-1]
+    count = int(ends[-1])
+    rank = -(-count * percent // 100)
     place = int(np.searchsorted(ends, rank))
-    if share == 0.5 and ends[place] == rank:
+    if percent == 50 and count % 2 == 0 and ends[place] == rank:
         return float(values[place] + values[place + 1]) / 2
     return float(values[place])

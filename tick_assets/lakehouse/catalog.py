@@ -2,30 +2,24 @@
 
 What belongs here: the one plain object around `SqlCatalog`. What must not: definitions of tables (`tables`), large writes (Spark) or SQL.
 
-PyIceberg's `overwrite` makes two snapshots in one commit, so readers see the old rows or the new ones. Every commit of rows carries a
-mark of its own in its snapshots (`COMMIT_MARK`). When Postgres's answer to a commit is lost, the outcome is unknown: no file is deleted,
-the table's row is locked once so that the old transaction has ended, and the mark tells whether the commit happened or must be repeated.
+PyIceberg's `overwrite` makes two snapshots in one commit, so readers see the old rows or the new ones. Commits that lose a race or the
+catalog's answer are the business of `commits`.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
-from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, Or
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import Table
-from sqlalchemy import select, text
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.orm import Session
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random_exponential
 
+from tick_assets.lakehouse.commits import commit, new_mark
 from tick_assets.lakehouse.partition_locks import PartitionLocks
 from tick_assets.lakehouse.row_filters import at_least, at_most, equal_to, one_of
 from tick_assets.lakehouse.tables import NAMESPACES, PROPERTIES, TABLES, TableDefinition, definition_of
@@ -37,17 +31,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 MAIN = "main"
-COMMIT_MARK = "tick.commit-id"
-"""The snapshot property that names the commit it came with; the snapshots of one commit share it."""
-PATIENCE_S = 15.0
-"""How long a commit waits for a catalog that went away; a restart of Postgres takes two or three seconds."""
-LOST = (OperationalError, InterfaceError, CommitStateUnknownException)
-"""What a connection that was cut looks like: a commit may have happened or not."""
 Filter = str | BooleanExpression
-
-
-class CommitUnknownError(RuntimeError):
-    """The catalog did not come back after a commit whose answer was lost: it may have happened or not. No file was deleted."""
 
 
 def partition_filter(
@@ -263,7 +247,7 @@ class Lakehouse:
         """Append rows (Arrow, Polars or dictionaries) and return how many."""
         arrow = self.to_arrow(name, rows)
         if arrow.num_rows:
-            mark = _new_mark()
+            mark = new_mark()
             self._commit(name, lambda: self.table(name).append(arrow, snapshot_properties=mark), mark)
         return arrow.num_rows
 
@@ -275,7 +259,7 @@ class Lakehouse:
         import warnings
 
         arrow = self.to_arrow(name, rows)
-        mark = _new_mark()
+        mark = new_mark()
 
         def attempt() -> None:
             with warnings.catch_warnings():
@@ -298,7 +282,7 @@ class Lakehouse:
 
         The filter must name whole partitions, and the files hold rows of them only. Other partitions may change meanwhile.
         """
-        mark = _new_mark()
+        mark = new_mark()
 
         def attempt() -> None:
             table = self.table(name)
@@ -343,59 +327,9 @@ class Lakehouse:
             )
         return arrow
 
-    # Commits.
-
     def _commit(self, name: str, attempt: Callable[[], _T], mark: Mapping[str, str] | None = None) -> _T | None:
-        """Repeat a commit that lost the race against another one, or whose answer was lost and that did not happen.
-
-        Each attempt loads the table anew. Without a mark the attempt must be one that a repeat does not change. None is returned where
-        a commit with a lost answer turns out to have happened.
-        """
-
-        def once() -> _T | None:
-            try:
-                return attempt()
-            except LOST as error:
-                if self._has_landed(name, mark or {}):
-                    return None
-                raise CommitFailedException(f"The connection to the catalog was lost before {name} was committed: {error}") from error
-
-        retrying = Retrying(
-            retry=retry_if_exception_type(CommitFailedException),
-            stop=stop_after_attempt(8),
-            wait=wait_random_exponential(0.05, 2),
-            reraise=True,
-        )
-        return retrying(once)
-
-    def _has_landed(self, name: str, mark: Mapping[str, str]) -> bool:
-        """Tell whether a commit whose answer was lost happened, once its transaction has ended either way."""
-        retrying = Retrying(
-            retry=retry_if_exception_type(LOST), stop=stop_after_delay(PATIENCE_S), wait=wait_fixed(0.5), reraise=True
-        )  # fmt: skip
-        try:
-            retrying(self._await_transactions, name)
-            snapshots = retrying(self.table, name).snapshots()
-        except LOST as error:
-            raise CommitUnknownError(
-                f"Expected the catalog's answer to a commit to {name} ({dict(mark)}), was a cut connection and none in {PATIENCE_S:.0f} s. "
-                "It may have happened or not; no file was deleted. Start Postgres (`tick up`), run the same again: it replaces its rows."
-            ) from error
-        properties = (snapshot.summary.additional_properties for snapshot in snapshots if snapshot.summary)
-        return bool(mark) and any(mark.items() <= found.items() for found in properties)
-
-    def _await_transactions(self, name: str) -> None:
-        """Lock the table's row in the catalog and let it go: a transaction that changed it has ended when the lock is granted."""
-        namespace, _, table = name.rpartition(".")
-        row = select(IcebergTables.metadata_location).where(
-            IcebergTables.catalog_name == self.catalog.name,
-            IcebergTables.table_namespace == namespace,
-            IcebergTables.table_name == table,
-        )
-        with Session(self.catalog.engine) as session:
-            if self.catalog.engine.dialect.name == "postgresql":
-                session.execute(text(f"set local lock_timeout = '{PATIENCE_S:.0f}s'"))
-            session.execute(row.with_for_update()).all()
+        """Commit with repeats; see `commits`."""
+        return commit(self.catalog, name, attempt, mark)
 
 
 def _resolve(table: Table, name: str, ref: str) -> int | None:
@@ -403,10 +337,6 @@ def _resolve(table: Table, name: str, ref: str) -> int | None:
     if found is None and ref != MAIN:
         raise LookupError(f"Expected a branch, tag or snapshot {ref!r} of {name}, found {sorted(table.refs())}.")
     return found.snapshot_id if found else None
-
-
-def _new_mark() -> dict[str, str]:
-    return {COMMIT_MARK: uuid.uuid4().hex}
 
 
 def _any_of(rows: list[dict[str, Any]], keys: tuple[str, ...]) -> BooleanExpression:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from pyiceberg.exceptions import ValidationError
 
-from tick_assets.lakehouse.catalog import COMMIT_MARK, MAIN, Filter, Lakehouse, whole_partitions
+from tick_assets.lakehouse.catalog import MAIN, Filter, Lakehouse, whole_partitions
+from tick_assets.lakehouse.commits import COMMIT_MARK
 from tick_assets.lakehouse.row_filters import one_of
 from tick_assets.lakehouse.tables import BY_SYMBOL_AND_DATE, TableDefinition, definition_of
 
@@ -142,7 +143,8 @@ def _time(text: str, refs: Sequence[str]) -> datetime:
 
 def read(lakehouse: Lakehouse, name: str, as_of: str, row_filter: Filter, limit: int | None = None) -> pl.DataFrame:
     """Return rows of a table as of a tag, snapshot or time, with the columns that it had then; at most `limit` of them."""
-    scan = lakehouse.table(name).scan(row_filter=row_filter, snapshot_id=resolve_as_of(lakehouse, name, as_of), limit=limit)
+    snapshot = None if as_of == MAIN else resolve_as_of(lakehouse, name, as_of)
+    scan = lakehouse.table(name).scan(row_filter=row_filter, snapshot_id=snapshot, limit=limit)
     result = pl.from_arrow(scan.to_arrow())
     assert isinstance(result, pl.DataFrame)
     return result

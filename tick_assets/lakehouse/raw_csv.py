@@ -42,6 +42,8 @@ READ_SCHEMA = pl.Schema(
 )
 _STAMP_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
 _NO_SIZE = -1
+_LARGEST_SIZE = 2.0**62
+"""A size beyond it hashes as it: its units fit no integer."""
 
 
 class RawHeaderError(ValueError):
@@ -109,7 +111,11 @@ def canonical_sha256(rows: pl.DataFrame) -> str:
         digest.update(good[name].to_numpy().astype("<i8").tobytes())
     for name in ("ask_size", "bid_size"):
         sizes = good[name].to_numpy().astype(np.float64)
-        digest.update(np.where(np.isnan(sizes), _NO_SIZE, np.rint(np.nan_to_num(sizes))).astype("<i8").tobytes())
+        digest.update(
+            np.where(np.isnan(sizes), _NO_SIZE, np.rint(np.clip(np.nan_to_num(sizes), -_LARGEST_SIZE, _LARGEST_SIZE)))
+            .astype("<i8")
+            .tobytes()
+        )
     for line in rows.filter(malformed)["raw_line"]:
         digest.update(f"\n{line}".encode())
     return digest.hexdigest()

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +28,15 @@ import polars as pl
 
 from tick_assets.domain.hour_states import HourState
 from tick_assets.lakehouse import raw_csv
-from tick_assets.lakehouse.durable_files import locked, write_file
+from tick_assets.lakehouse.durable_files import locked, remove_leftovers, write_file
 
 HOURS = 24
 HOUR_US = 3_600_000_000
 DELIVERED = "delivered"
 QUARANTINE = "quarantine"
 MANIFEST_SUFFIX = ".manifest.json"
+_PART = ".part"
+_SELF = "manifest_sha256"
 READ_COLUMNS = (*raw_csv.READ_SCHEMA, "source", "source_file", "revision", "is_current", "known_at", "price_factor")
 
 
@@ -93,14 +97,39 @@ class Manifest:
         return tuple(entry.hour for entry in self.hours if not entry.state.is_answered)
 
     def to_json(self) -> bytes:
-        return (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
+        """Return the manifest as text, with a hash over all else that it says."""
+        document = asdict(self)
+        return _manifest_text(document | {_SELF: _sha256_of(document)})
 
     @staticmethod
     def from_json(content: bytes) -> Manifest:
-        document: dict[str, Any] = json.loads(content)
-        hours = tuple(HourEntry(**{**entry, "state": HourState(entry["state"])}) for entry in document.pop("hours"))
-        revisions = tuple(RevisionEntry(**{**entry, "hours": tuple(entry["hours"])}) for entry in document.pop("revisions"))
-        return Manifest(**document, hours=hours, revisions=revisions)
+        """Parse a manifest; one that was changed since it was written is a `RawStoreError`."""
+        try:
+            document: dict[str, Any] = json.loads(content)
+            _require_unchanged(document, content)
+            document.pop(_SELF, None)
+            hours = tuple(HourEntry(**{**entry, "state": HourState(entry["state"])}) for entry in document.pop("hours"))
+            revisions = tuple(RevisionEntry(**{**entry, "hours": tuple(entry["hours"])}) for entry in document.pop("revisions"))
+            return Manifest(**document, hours=hours, revisions=revisions)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RawStoreError(f"Expected a manifest, was text that is none ({error}).") from error
+
+
+def _require_unchanged(document: dict[str, Any], content: bytes) -> None:
+    """Compare a manifest with the hash that it states; those written before hashes were stated are taken as they are."""
+    if _SELF not in document:
+        return
+    found = _sha256_of({name: value for name, value in document.items() if name != _SELF})
+    if document[_SELF] != found or _manifest_text(document) != content:
+        raise RawStoreError(f"Expected a manifest with sha-256 {document[_SELF]}, was changed: {found}.")
+
+
+def _manifest_text(document: dict[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _sha256_of(document: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -156,6 +185,7 @@ class RawStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._swept: set[Path] = set()
 
     # Where things are.
     def folder(self, source: str, symbol: str) -> Path:
@@ -169,6 +199,11 @@ class RawStore:
 
     def delivered_path(self, source: str, symbol: str, sha256: str) -> Path:
         return self.folder(source, symbol) / DELIVERED / sha256
+
+    def response_path(self, source: str, symbol: str, entry: HourEntry) -> Path:
+        """Return where an hour's response is kept; what could not be used lies in quarantine."""
+        kept = QUARANTINE if entry.state is HourState.FAILED else DELIVERED
+        return self.folder(source, symbol) / kept / entry.response_sha256
 
     # What is there.
     def sources(self) -> tuple[str, ...]:
@@ -184,7 +219,12 @@ class RawStore:
     def manifest(self, source: str, symbol: str, day: date) -> Manifest | None:
         """Return the manifest of one date, or none where nothing was ever recorded."""
         path = self.manifest_path(source, symbol, day)
-        return Manifest.from_json(path.read_bytes()) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            return Manifest.from_json(path.read_bytes())
+        except RawStoreError as error:
+            raise RawStoreError(f"{source}/{symbol}/{path.name}: {error} Restore it: `tick raw restore`.") from error
 
     def manifest_sha256(self, source: str, symbol: str, day: date) -> str:
         """Return the hash of the manifest file as it stands."""
@@ -227,7 +267,7 @@ class RawStore:
         r000 is written once no hour is pending. A later answer with another canonical hash makes the next revision, holding only
         the hours that changed. An answer without rows never replaces rows: such an hour stays `ok` and its `reason` says what was seen.
         """
-        with locked(self.folder(source, symbol) / ".lock"):
+        with self._locked(source, symbol):
             before = self.manifest(source, symbol, day) or Manifest(source, symbol, day.isoformat(), price_factor, origin)
             if before.price_factor != price_factor:
                 raise RawStoreError(
@@ -239,21 +279,39 @@ class RawStore:
             manifest, rows = _merge(before, outcomes)
             report = self._write_revision(manifest, rows, now)
             write_file(self.manifest_path(source, symbol, day), report.manifest.to_json())
-            if report.new_revision == 0:
+            if report.manifest.is_written:
                 self._unstage(manifest)
             return report
 
     def keep_delivered(self, source: str, symbol: str, content: bytes, *, is_usable: bool = True) -> str:
-        """Keep delivered bytes under their sha-256 and return it; bytes that could not be used go to quarantine."""
+        """Keep delivered bytes under their sha-256 and return it; bytes that could not be used go to quarantine.
+
+        A kept file that was changed since is written again.
+        """
+        with self._locked(source, symbol):
+            return self._keep(source, symbol, content, is_usable=is_usable)
+
+    def _keep(self, source: str, symbol: str, content: bytes, *, is_usable: bool) -> str:
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.folder(source, symbol) / (DELIVERED if is_usable else QUARANTINE) / sha256
-        if not path.is_file():
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
             write_file(path, content, is_read_only=True)
         return sha256
 
     def _keep_delivery(self, source: str, symbol: str, outcome: HourOutcome) -> None:
         if outcome.response:
-            self.keep_delivered(source, symbol, outcome.response, is_usable=outcome.state is not HourState.FAILED)
+            self._keep(source, symbol, outcome.response, is_usable=outcome.state is not HourState.FAILED)
+
+    @contextmanager
+    def _locked(self, source: str, symbol: str) -> Iterator[None]:
+        """Hold the symbol's lock; whoever comes first in a process sweeps what killed writers left."""
+        folder = self.folder(source, symbol)
+        with locked(folder / ".lock"):
+            if folder not in self._swept:
+                for part in (folder, folder / DELIVERED, folder / QUARANTINE):
+                    remove_leftovers(part)
+                self._swept.add(folder)
+            yield
 
     def _write_revision(self, manifest: Manifest, rows: dict[int, pl.DataFrame], now: datetime) -> RecordReport:
         if any(entry.state is HourState.PENDING for entry in manifest.hours):
@@ -278,29 +336,33 @@ class RawStore:
         holding = tuple(replace(hour, revision=number) if hour.hour in hours else hour for hour in manifest.hours)
         return RecordReport(replace(manifest, hours=holding, revisions=(*manifest.revisions, entry)), number, tuple(sorted(rows)))
 
-    # Rows of a date that still has pending hours wait in parts, one an hour.
-    def _part_path(self, manifest: Manifest, hour: int) -> Path:
-        return self.folder(manifest.source, manifest.symbol) / f".{manifest.date}.{hour:02d}.part"
+    # Rows of a date that still has pending hours wait in parts, one an hour, named by their hash: the manifest says which counts.
+    def _part_path(self, manifest: Manifest, entry: HourEntry) -> Path:
+        return self.folder(manifest.source, manifest.symbol) / f".{manifest.date}.{entry.hour:02d}.{entry.canonical_sha256[:16]}{_PART}"
 
     def _stage(self, manifest: Manifest, rows: dict[int, pl.DataFrame]) -> None:
         for hour, frame in rows.items():
-            write_file(self._part_path(manifest, hour), (raw_csv.HEADER + raw_csv.to_csv_lines(frame)).encode())
+            write_file(self._part_path(manifest, manifest.hours[hour]), (raw_csv.HEADER + raw_csv.to_csv_lines(frame)).encode())
 
     def _staged_rows(self, manifest: Manifest, rows: dict[int, pl.DataFrame]) -> dict[int, pl.DataFrame]:
         if manifest.is_written:
             return {}
         waiting = [entry for entry in manifest.hours if entry.state is HourState.OK and entry.hour not in rows]
-        staged = {entry.hour: raw_csv.to_raw_rows(raw_csv.read_rows(self._part_path(manifest, entry.hour))) for entry in waiting}
-        for entry in waiting:
-            if raw_csv.canonical_sha256(staged[entry.hour]) != entry.canonical_sha256:
-                raise RawStoreError(
-                    f"Expected hour {entry.hour} of {manifest.symbol} {manifest.date} as recorded, was changed. Re-ingest with --refetch."
-                )
-        return staged
+        return {entry.hour: self._staged(manifest, entry) for entry in waiting}
+
+    def _staged(self, manifest: Manifest, entry: HourEntry) -> pl.DataFrame:
+        path = self._part_path(manifest, entry)
+        rows = raw_csv.to_raw_rows(raw_csv.read_rows(path)) if path.is_file() else None
+        if rows is None or raw_csv.canonical_sha256(rows) != entry.canonical_sha256:
+            raise RawStoreError(
+                f"Expected the rows of hour {entry.hour} of {manifest.symbol} {manifest.date} to wait in {path.name}, "
+                f"was {'missing' if rows is None else 'changed'}. Run `tick backfill --refetch` for the date."
+            )
+        return rows
 
     def _unstage(self, manifest: Manifest) -> None:
-        for hour in range(HOURS):
-            self._part_path(manifest, hour).unlink(missing_ok=True)
+        for path in self.folder(manifest.source, manifest.symbol).glob(f".{manifest.date}.*{_PART}"):
+            path.unlink(missing_ok=True)
 
     # Reading.
     def read_rows(self, path: Path) -> pl.DataFrame:
@@ -347,52 +409,63 @@ class RawStore:
         ]
 
     def verify(self) -> list[Mismatch]:
-        """Compare every file with its manifest: bytes, rows, hashes, hour by hour, and every delivery with its name."""
-        found: list[Mismatch] = []
-        for manifest in self.manifests():
-            for entry in manifest.revisions:
-                found.extend(self._verify_revision(manifest, entry))
-            found.extend(self._verify_deliveries(manifest))
-        return found
+        """Compare every file that a manifest lists with it: bytes, rows, hashes, hour by hour, and every delivery with its name."""
+        problem_of = cache(response_problem)
+        return [mismatch for manifest in self.manifests() for mismatch in self.verify_date(manifest, problem_of)]
+
+    def verify_date(self, manifest: Manifest, problem_of: Callable[[Path], str]) -> Iterator[Mismatch]:
+        """Compare the files of one date with its manifest; `problem_of` is `response_problem`, remembered for deliveries of many hours."""
+        for entry in manifest.revisions:
+            yield from self._verify_revision(manifest, entry)
+        for hour in manifest.hours:
+            if hour.state is HourState.OK and manifest.is_written and hour.revision not in range(len(manifest.revisions)):
+                yield mismatch_of(manifest, "", hour.hour, f"Expected a revision that holds the hour, was {hour.revision}.")
+            if hour.response_sha256:
+                path = self.response_path(manifest.source, manifest.symbol, hour)
+                if problem := problem_of(path):
+                    yield mismatch_of(manifest, f"{path.parent.name}/{path.name}", hour.hour, problem)
 
     def _verify_revision(self, manifest: Manifest, entry: RevisionEntry) -> Iterator[Mismatch]:
-        def mismatch(hour: int | None, problem: str) -> Mismatch:
-            return Mismatch(manifest.source, manifest.symbol, manifest.date, entry.file, hour, problem)
-
         path = self.revision_path(manifest.source, manifest.symbol, entry)
         if not path.is_file():
-            yield mismatch(None, "Expected the file, was missing.")
+            yield mismatch_of(manifest, entry.file, None, "Expected the file, was missing.")
             return
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         if digest != entry.sha256:
-            yield mismatch(None, f"Expected {entry.bytes} bytes with sha-256 {entry.sha256}, was {len(content)} bytes with {digest}.")
+            problem = f"Expected {entry.bytes} bytes with sha-256 {entry.sha256}, was {len(content)} bytes with {digest}."
+            yield mismatch_of(manifest, entry.file, None, problem)
         try:
             rows = raw_csv.to_raw_rows(raw_csv.parse_csv(content, entry.file))
         except raw_csv.RawHeaderError as error:
-            yield mismatch(None, str(error))
+            yield mismatch_of(manifest, entry.file, None, str(error))
             return
-        hours = (rows["ts_us"] - raw_csv.midnight_us(manifest.date)) // HOUR_US
-        for hour in manifest.hours:
-            if hour.revision != entry.revision:
-                continue
-            held = rows.filter(hours == hour.hour)
-            if len(held) != hour.rows:
-                yield mismatch(hour.hour, f"Expected {hour.rows} rows, was {len(held)}.")
-            elif hour.rows and raw_csv.canonical_sha256(held) != hour.canonical_sha256:
-                yield mismatch(hour.hour, f"Expected canonical sha-256 {hour.canonical_sha256}, was another.")
+        yield from _verify_hours(manifest, entry, rows)
 
-    def _verify_deliveries(self, manifest: Manifest) -> Iterator[Mismatch]:
-        hours_of: dict[str, int] = {
-            entry.response_sha256: entry.hour for entry in manifest.hours if entry.response_sha256 and entry.state is HourState.OK
-        }
-        for sha256, hour in hours_of.items():
-            path = self.delivered_path(manifest.source, manifest.symbol, sha256)
-            file = f"{DELIVERED}/{sha256}"
-            if not path.is_file():
-                yield Mismatch(manifest.source, manifest.symbol, manifest.date, file, hour, "Expected the delivery, was missing.")
-            elif hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-                yield Mismatch(manifest.source, manifest.symbol, manifest.date, file, hour, "Expected the delivery as named, was changed.")
+
+def response_problem(path: Path) -> str:
+    """Say what is wrong with a kept delivery, whose name is its sha-256; nothing where it is whole."""
+    if not path.is_file():
+        return "Expected the delivery, was missing."
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return "" if digest == path.name else f"Expected the delivery as named, was changed: its sha-256 is {digest}."
+
+
+def mismatch_of(manifest: Manifest, file: str, hour: int | None, problem: str) -> Mismatch:
+    """Return a contradiction on one date; without a file the manifest itself is meant."""
+    return Mismatch(manifest.source, manifest.symbol, manifest.date, file or f"{manifest.date}{MANIFEST_SUFFIX}", hour, problem)
+
+
+def _verify_hours(manifest: Manifest, entry: RevisionEntry, rows: pl.DataFrame) -> Iterator[Mismatch]:
+    hours = (rows["ts_us"] - raw_csv.midnight_us(manifest.date)) // HOUR_US
+    for hour in manifest.hours:
+        if hour.revision != entry.revision:
+            continue
+        held = rows.filter(hours == hour.hour)
+        if len(held) != hour.rows:
+            yield mismatch_of(manifest, entry.file, hour.hour, f"Expected {hour.rows} rows, was {len(held)}.")
+        elif hour.rows and raw_csv.canonical_sha256(held) != hour.canonical_sha256:
+            yield mismatch_of(manifest, entry.file, hour.hour, f"Expected canonical sha-256 {hour.canonical_sha256}, was another.")
 
 
 def to_iso(at: datetime) -> str:
@@ -403,14 +476,14 @@ def to_iso(at: datetime) -> str:
 
 
 def _merge(before: Manifest, outcomes: Sequence[HourOutcome]) -> tuple[Manifest, dict[int, pl.DataFrame]]:
-    """Return the manifest after the outcomes, and the rows of the hours whose canonical hash is new."""
+    """Return the manifest after the outcomes, and the rows of the hours whose canonical hash is new or in no revision yet."""
     entries = {entry.hour: entry for entry in before.hours}
     rows: dict[int, pl.DataFrame] = {}
     for outcome in outcomes:
         old = entries[outcome.hour]
         new = _next_entry(old, outcome)
         entries[outcome.hour] = new
-        if outcome.rows is not None and new.canonical_sha256 != old.canonical_sha256:
+        if outcome.rows is not None and (new.canonical_sha256 != old.canonical_sha256 or old.revision is None):
             rows[outcome.hour] = outcome.rows
     return replace(before, hours=tuple(entries[hour] for hour in range(HOURS))), rows
 

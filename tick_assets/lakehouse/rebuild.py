@@ -163,11 +163,20 @@ def state_of(lakehouse: Lakehouse, query: TrinoQuery, plan: Plan, dbt_project: P
     """Return the hashes of every table and view that the raw folder gives, by (date, symbol).
 
     Ledger, publications and views of them are looked at for the pairs that the raw folder has: a run over a range also states
-    dates that were never recorded, and says nothing about them. Rows of tables count wherever they are.
+    dates that were never recorded, and says nothing about them. Rows of tables count wherever they are; a lost table has none.
     """
-    state = {name: partition_hashes(lakehouse, name, plan.condition) for name in ROW_TABLES}
-    state |= {name: _known(partition_hashes(lakehouse, name, plan.condition), plan) for name in (HOUR_LEDGER, PUBLICATIONS)}
+    state = {name: _table_hashes(lakehouse, name, plan) for name in ROW_TABLES}
+    state |= {name: _known(_table_hashes(lakehouse, name, plan), plan) for name in (HOUR_LEDGER, PUBLICATIONS)}
     return state | {view: _known(_view_hashes(query, view, plan), plan) for view in views_from_raw(dbt_project)}
+
+
+def snapshots(lakehouse: Lakehouse) -> dict[str, int | None]:
+    """Return what readers see of every table that the raw folder gives; none for one that is empty or lost."""
+    return {name: lakehouse.snapshot_id(name) if lakehouse.catalog.table_exists(name) else None for name in TABLES_FROM_RAW}
+
+
+def _table_hashes(lakehouse: Lakehouse, name: str, plan: Plan) -> list[PartitionHash]:
+    return partition_hashes(lakehouse, name, plan.condition) if lakehouse.catalog.table_exists(name) else []
 
 
 def views_from_raw(dbt_project: Path) -> tuple[str, ...]:
@@ -253,6 +262,8 @@ def _key_and_rows(lakehouse: Lakehouse, dataset: datasets.Dataset) -> tuple[str,
 
 def up_to_date(lakehouse: Lakehouse, known: Sequence[datasets.Dataset]) -> list[datasets.Dataset]:
     """Return the datasets whose content is what the lake holds now; an older one pins rows that raw revisions have replaced since."""
+    if not all(lakehouse.catalog.table_exists(name) for name in datasets.PINNED):
+        return []
     return [each for each in known if _key_and_rows(lakehouse, each)[0] == each.content_key]
 
 

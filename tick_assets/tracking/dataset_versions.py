@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class PointerStore(Protocol):
     def get_bytes(self, key: str) -> bytes: ...
 
     def exists(self, key: str) -> bool: ...
+
+    def delete(self, key: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -110,9 +113,17 @@ class DatasetVersions:
     def push(self, dataset_id: str) -> str:
         """Send a dataset's folder again, to a remote that lost it, and return its md5."""
         self._prepare()
+        self._forget_remote(dataset_id)
         self._dvc(["add", dataset_id], ["push", f"{dataset_id}.dvc"])
         self.pointers.put_bytes(_pointer_key(dataset_id), self._pointer(dataset_id).read_bytes())
         return self.md5(dataset_id)
+
+    def _forget_remote(self, dataset_id: str) -> None:
+        """Let DVC look at every file: it believes a folder whose list is in the remote, or was seen there, to be there whole."""
+        shutil.rmtree(self.root / ".dvc" / "site", ignore_errors=True)
+        if self._pointer(dataset_id).exists():
+            md5, folder = self.md5(dataset_id), self.remote.url.removeprefix("s3://").partition("/")[2]
+            self.pointers.delete(f"{folder}/files/md5/{md5[:2]}/{md5[2:]}")
 
     def md5(self, dataset_id: str) -> str:
         """Return the DVC revision of a dataset."""

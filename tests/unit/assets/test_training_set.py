@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,9 +33,17 @@ class FakeVersions:
 
 
 @pytest.fixture
-def road(tmp_path: Path) -> Road:
+def listener() -> Iterator[str]:
+    """An address that takes connections: an asset that fails looks whether its servers are away."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def road(tmp_path: Path, listener: str) -> Road:
     """The road over a local catalog and objects in memory; Dagster copies resources, so the parts are the class's own."""
-    parts = {"settings": Settings(home=tmp_path / ".tick"), "lakehouse": local_lakehouse(tmp_path), "object_store": MemoryObjects()}
+    settings = Settings(home=tmp_path / ".tick", postgres_url=f"postgresql://{listener}", s3_endpoint=f"http://{listener}")
+    parts = {"settings": settings, "lakehouse": local_lakehouse(tmp_path), "object_store": MemoryObjects()}
 
     class LocalRoad(Road):
         settings = property(lambda self: parts["settings"])  # type: ignore[assignment]

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
 
+from tests.unit.domain.pages import Page
 from tick_assets.domain import evaluation, gates, report, splits, training
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
@@ -15,7 +15,6 @@ from tick_assets.domain.signals import Strategy
 
 Build = Callable[[float, int, int], TrainingSet]
 POLICY = gates.parse_policy((files("tick_assets") / "policy.toml").read_text(encoding="utf-8"))
-VOID = {"meta", "br", "link", "img"}
 
 
 @pytest.fixture(scope="module")
@@ -48,42 +47,15 @@ def data(build_events: Build, syn_market: Market) -> report.ReportData:
     )
 
 
-class _Nesting(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        return
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if data.strip() and self.open[-1] not in ("style", "title"):
-            self.text.append(data.strip())
-
-
-def _parsed(page: str) -> _Nesting:
-    parser = _Nesting()
-    parser.feed(page)
-    return parser
-
-
 def test_report_is_well_nested_and_begins_with_the_answer(data: report.ReportData) -> None:
-    parsed = _parsed(report.render_report(data))
+    parsed = Page(report.render_report(data))
     assert parsed.open == []
     assert parsed.text[0] == data.verdict.answer
     assert parsed.text[0].startswith("REJECTED by completeness")
 
 
 def test_report_names_every_gate_and_its_result(data: report.ReportData) -> None:
-    text = " ".join(_parsed(report.render_report(data)).text)
+    text = " ".join(Page(report.render_report(data)).text)
     assert all(rule.name in text and rule.label in text for rule in POLICY.gates)
     assert "no figure" in text
 
@@ -107,4 +79,4 @@ def test_report_of_a_model_that_never_traded(data: report.ReportData, build_even
     model = training.fit_final(events, training.BoosterParams(rounds=2, eta=0.01))
     silent = evaluation.evaluate_test(ahead, model, Strategy(threshold=0.99), syn_market, POLICY.scenarios)
     assert silent.figures.n_trades == 0
-    assert _parsed(report.render_report(replace(data, test=silent, windows=()))).open == []
+    assert Page(report.render_report(replace(data, test=silent, windows=()))).open == []

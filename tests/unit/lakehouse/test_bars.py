@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.integration import gold_from_raw
+from tick_assets.domain.instruments import Market
 from tick_assets.lakehouse.bars import GRAINS, bars_of_day, table_of
+from tick_assets.lakehouse.importers.importing import import_path
+from tick_assets.lakehouse.raw_store import RawStore
+from tick_assets.lakehouse.raw_ticks import read_day
+from tick_assets.lakehouse.silver import REJECTS, TICKS, clean_day
 from tick_assets.lakehouse.tables import TABLES
 
 DAY = date(2024, 1, 8)
@@ -105,3 +113,22 @@ def test_order_of_rows_changes_nothing(order: list[int]) -> None:
     rows = quotes(*((i // 3, i, 100_000 + 7 * i % 5, 100_003 + 7 * i % 5) for i in range(12)))
     made, expected = bars_of_day(KEY, rows[order], 5), bars_of_day(KEY, rows, 5)
     assert all(made[table].equals(expected[table]) for table in expected)
+
+
+def test_bars_of_a_recorded_day_equal_those_of_a_second_reading(
+    real_data: Path, store: RawStore, market: Market, now: datetime, tmp_path: Path
+) -> None:
+    day = date(2014, 5, 1)
+    folder = tmp_path / "EURUSD"
+    folder.mkdir()
+    shutil.copy(real_data / "files" / "fxcm-quotes" / "eurusd" / "20140501_quote.zip", folder)
+    import_path(folder, store, market.instrument("EURUSD"), now=now, first=day, last=day)
+    _, rows = read_day(store, "EURUSD", day, ())
+    cleaned = clean_day(("EURUSD", day), rows, {("EURUSD", day): "p1"})
+    kept, refused = cleaned[TICKS], cleaned[REJECTS]
+    again = gold_from_raw.read_raw_day(store.root, "EURUSD", str(day), 100_000)
+    assert again.plainly_refused() == set(refused.select("seq", "reason_code").rows())
+    made = bars_of_day(("EURUSD", day), kept, 1000)
+    for grain in GRAINS:
+        bars_made = made[table_of(grain)].to_dicts()
+        assert gold_from_raw.differences(again.without(refused["seq"]).bars(grain, 1000), bars_made) == []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.unit.lakehouse.local_catalog import local_lakehouse
 from tick_assets.domain.hour_states import HourState
-from tick_assets.domain.instruments import Market
+from tick_assets.domain.instruments import Market, is_synthetic
 from tick_assets.lakehouse import hour_ledger, raw_csv
 from tick_assets.lakehouse.live_recordings import (
     LiveReport,
@@ -29,6 +29,7 @@ from tick_assets.lakehouse.live_recordings import (
 )
 from tick_assets.lakehouse.raw_store import HOURS, RawStore
 from tick_assets.lakehouse.raw_ticks import read_day
+from tick_assets.settings import load_settings
 
 DAY = date(2024, 1, 10)
 """A Wednesday: the market of EURUSD is open in every hour."""
@@ -254,6 +255,26 @@ def test_order_of_sources_decides_which_is_current(root: Path, store: RawStore, 
     manifest.write_text(manifest.read_text().replace(SOURCE, "vendor"))
     day, rows = read_day(other, SYMBOL, DAY, order)
     assert (day.source, day.rows, set(rows.filter("is_current")["source"])) == (current, 7, {current})
+
+
+@pytest.mark.parametrize(
+    ("stated", "order"),
+    [
+        ("", ("dukascopy",)),
+        ("live-demo", ("dukascopy", "live-demo")),
+        ("live-demo,dukascopy", ("live-demo", "dukascopy")),
+    ],
+)
+def test_vendor_is_preferred_unless_the_order_gives_it_another_place(stated: str, order: tuple[str, ...]) -> None:
+    assert load_settings(source="dukascopy", source_order=stated).sources_in_order == order
+
+
+@pytest.mark.parametrize(
+    ("symbol", "source", "synthetic"),
+    [("SYNEDGE", "live-demo", True), ("EURUSD", "synthetic-twin", True), ("EURUSD", "live-demo", False)],
+)
+def test_live_ticks_of_a_made_up_market_are_synthetic(symbol: str, source: str, synthetic: bool) -> None:
+    assert is_synthetic(symbol, source) is synthetic
 
 
 def test_live_fills_a_date_that_the_vendor_lacks(root: Path, store: RawStore, market: Market) -> None:

@@ -87,4 +87,5 @@ def test_canonical_sha256_ignores_fractions_of_a_unit_only() -> None:
         return raw_csv.canonical_sha256(raw_csv.rows_from_ticks(Ticks(one, np.array([price]), one, np.array([size]), np.array([size]))))
 
     assert digest(1.48) == digest(1.0)
+    assert digest(4e25) == digest(4e26) != digest(2.0**53)  # no integer holds them, and no warning either
     assert len({digest(1.0), digest(2.0), digest(float("nan")), digest(1.0, price=2)}) == 4

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse, silver_rows
+from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse
 from tests.unit.lakehouse.test_datasets import REQUEST, MemoryObjects, publish
 from tests.unit.lakehouse.test_raw_store import NOW, ok, whole_day
 from tick_assets.lakehouse import datasets, rebuild
 from tick_assets.lakehouse.catalog import day_filter
-from tick_assets.lakehouse.content_hash import PartitionHash, partition_hashes
+from tick_assets.lakehouse.content_hash import PartitionHash
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.lakehouse.rebuild import DateRange, NothingToRebuildError, Plan, compare, plan_of
 from tick_assets.settings import PROJECT_ROOT
@@ -142,10 +142,28 @@ def test_up_to_date_leaves_out_a_dataset_of_replaced_rows(tmp_path: Path) -> Non
     assert rebuild.up_to_date(lakehouse, [first, second]) == [second]
 
 
-def test_known_pairs_only_of_evidence(tmp_path: Path) -> None:
+class NoViews:
+    """A query engine in which no view was built."""
+
+    def rows(self, sql: str) -> list[tuple[str, ...]]:
+        return []
+
+
+def test_state_counts_rows_outside_the_raw_folder_and_evidence_only_of_known_pairs(tmp_path: Path) -> None:
     lakehouse = local_lakehouse(tmp_path)
     for symbol in ("SYNEDGE", "SYNNULL"):
-        lakehouse.append("silver.ticks", silver_rows(symbol))
-    parts = partition_hashes(lakehouse, "silver.ticks")
-    kept = rebuild._known(parts, Plan(frozenset({("SYNNULL", DAY)})))
-    assert [each.symbol for each in kept] == ["SYNNULL"]
+        publish(lakehouse, symbol)
+    state = rebuild.state_of(lakehouse, NoViews(), Plan(frozenset({("SYNNULL", DAY)})), PROJECT_ROOT / "dbt_project")  # type: ignore[arg-type]
+    assert [each.symbol for each in state["silver.ticks"]] == ["SYNEDGE", "SYNNULL"]
+    assert [each.symbol for each in state["evidence.publications"]] == ["SYNNULL"]
+
+
+def test_state_of_a_lost_table_is_empty_and_no_dataset_is_up_to_date(tmp_path: Path) -> None:
+    lakehouse = local_lakehouse(tmp_path)
+    publish(lakehouse)
+    dataset = datasets.create(lakehouse, MemoryObjects(), REQUEST)
+    lakehouse.catalog.drop_table("silver.features")
+    state = rebuild.state_of(lakehouse, NoViews(), Plan(frozenset({("SYNEDGE", DAY)})), PROJECT_ROOT / "dbt_project")  # type: ignore[arg-type]
+    assert (state["silver.features"], len(state["silver.ticks"])) == ([], 1)
+    assert rebuild.snapshots(lakehouse)["silver.features"] is None
+    assert rebuild.up_to_date(lakehouse, [dataset]) == []

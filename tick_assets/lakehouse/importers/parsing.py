@@ -144,7 +144,7 @@ def _numbered(cells: pl.DataFrame, form: TextFormat, price_factor: int) -> pl.Da
     frame = _flag(frame, pl.any_horizontal(pl.col("bid_points", "ask_points").is_null()), "PRICE")
     for size in ("ask_size", "bid_size"):
         if size in form.columns:
-            is_good = pl.col(f"{size}_number").is_between(0.0, _MAXIMUM_SIZE).fill_null(False)
+            is_good = pl.col(f"{size}_number").is_between(0.0, _MAXIMUM_SIZE / form.size_scale).fill_null(False)
             frame = _flag(frame, (pl.col(size).fill_null("") != "") & ~is_good, "SIZE")
     return frame
 

@@ -1,0 +1,74 @@
+"""`tick report data`: what it prints and writes, over a catalog in a folder and without a stack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse, silver_rows
+from tests.unit.lakehouse.test_data_statistics import publish
+from tick_assets.cli.errors import CommandError
+from tick_assets.cli.main import build_app
+from tick_assets.lakehouse.catalog import Lakehouse
+
+
+def run(*arguments: str) -> tuple[str, BaseException | None]:
+    result = CliRunner().invoke(build_app(), ["report", "data", *arguments])
+    return result.stdout, result.exception
+
+
+@pytest.fixture
+def lakehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lakehouse:
+    """An empty lake that the command opens."""
+    lakehouse = local_lakehouse(tmp_path)
+    monkeypatch.setenv("TICK_HOME", str(tmp_path / ".tick"))
+    monkeypatch.setattr(Lakehouse, "from_settings", classmethod(lambda cls, settings: lakehouse))
+    return lakehouse
+
+
+def test_empty_lake_says_what_to_run(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    output, error = run()
+    assert error is None
+    assert output.startswith("Nothing has been ingested yet.\n`tick backfill --symbols EURUSD")
+    assert output.endswith(f"report: {tmp_path}/.tick/reports/data.html\n")
+    assert (tmp_path / ".tick" / "reports" / "data.html").is_file()
+
+
+def test_lines_name_each_symbol_and_what_to_do(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    lakehouse.append("silver.ticks", silver_rows())
+    publish(lakehouse, "SYNEDGE", {DAY: 200})
+    page = tmp_path / "elsewhere" / "page.html"
+    output, _ = run("--symbols", "SYNEDGE,EURUSD", "--out", str(page))
+    assert output.splitlines() == [
+        "23 of 24 open hours are missing. 23 of them can still be had.",
+        "SYNEDGE: 23 hours missing: 2024-01-08 01h to 23h UTC (pending)",
+        "   to do: `tick backfill --symbols SYNEDGE --from 2024-01-08 --to 2024-01-08`",
+        "EURUSD: nothing yet: `tick backfill --symbols EURUSD --from DATE --to DATE` asks for it",
+        f"report: {page}",
+    ]
+    assert "is synthetic" in page.read_text()
+
+
+def test_json_is_one_document(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    lakehouse.append("silver.ticks", silver_rows())
+    publish(lakehouse, "SYNEDGE", {DAY: 200})
+    found = json.loads(run("--json")[0])
+    assert found["path"] == f"{tmp_path}/.tick/reports/data.html"
+    (symbol,) = found["symbols"]
+    assert (symbol["symbol"], symbol["hours_expected"], symbol["total"]["tick_count"]) == ("SYNEDGE", 24, 200)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--from", "2024-01-09", "--to", "2024-01-08"), "Expected --from before --to, was 2024-01-09 and 2024-01-08"),
+        (("--symbols", "NOSUCH"), "Add a section [symbols.NOSUCH] to the market file"),
+    ],
+)
+def test_wrong_questions_are_refused(lakehouse: Lakehouse, arguments: tuple[str, ...], message: str) -> None:
+    error = run(*arguments)[1]
+    assert isinstance(error, CommandError)
+    assert message in str(error)
