@@ -164,10 +164,13 @@ class Lakehouse:
         self._commit(name, attempt)
 
     def begin_branch(self, name: str, branch: str) -> None:
-        """Let a branch begin where `main` is, in the place of an earlier one; that of an empty table begins with its rows."""
+        """Let a branch begin where `main` is, in the place of an earlier one; a table without snapshots gets an empty one first."""
         self.drop_branch(name, branch)
 
         def attempt() -> None:
+            if self.snapshot_id(name) is None:
+                with self.table(name).transaction() as transaction:
+                    transaction.update_snapshot().fast_append().commit()
             tip = self.snapshot_id(name)
             if tip is not None and branch not in self.branches(name):
                 self.table(name).manage_snapshots().create_branch(tip, branch).commit()

@@ -64,6 +64,20 @@ def test_empty_result_empties_its_partition_and_no_other(lakehouse: Lakehouse) -
     assert counts(lakehouse) == {(SYMBOL, NEXT): 200}
 
 
+@pytest.mark.parametrize(("rows", "published"), [(silver_rows(), {(SYMBOL, DAY): 200}), (None, {})])
+def test_first_rows_of_a_table_are_staged_and_published(
+    tmp_path: Path, rows: pl.DataFrame | None, published: dict[tuple[str, date], int]
+) -> None:
+    empty = local_lakehouse(tmp_path)
+    with holding(empty, "one", [DAY]) as held:
+        mine = staged(empty, "one", rows, [DAY])
+        assert counts(empty) == {}
+        audit_outside(empty, mine)
+        publish(empty, mine, held)
+    assert counts(empty) == published
+    assert empty.branches(TABLE) == ["main"]
+
+
 def test_two_runs_of_different_days_publish_both_from_one_base(lakehouse: Lakehouse) -> None:
     with holding(lakehouse, "one", [DAY]) as first, holding(lakehouse, "two", [NEXT]) as second:
         mine = staged(lakehouse, "one", silver_rows(count=50), [DAY])
