@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import takewhile
 from typing import Any
 
 import polars as pl
@@ -185,7 +184,7 @@ def find_silences(
     outer = [opened[0][0], *(edge for pair in edges for edge in pair), opened[-1][1]]
     silent = sorted([*gaps, *zip(outer[::2], outer[1::2], strict=True)])
     states = {cell.start: str(cell.state) for cell in cells}
-    found = [Silence(start, end, _states_between(states, start, end)) for start, end in _overlaps(silent, opened)]
+    found = [Silence(start, end, _states_between(states, start, end)) for start, end in _overlaps(silent, opened) if start < end]
     longest = sorted(found, key=lambda silence: (-silence.seconds, silence.start))
     counts: Counter[bool] = Counter()
     kept = []
@@ -202,9 +201,10 @@ def _overlaps(left: Sequence[Interval], right: Sequence[Interval]) -> Iterator[I
     for start, end in left:
         while first < len(right) and right[first][1] <= start:
             first += 1
-        for low, high in takewhile(lambda each: each[0] < end, right[first:]):  # noqa: B023
-            if max(start, low) < min(end, high):
-                yield max(start, low), min(end, high)
+        place = first
+        while place < len(right) and right[place][0] < end:
+            yield max(start, right[place][0]), min(end, right[place][1])
+            place += 1
 
 
 def open_stretches(cells: Sequence[HourCell]) -> list[tuple[datetime, datetime]]:
