@@ -194,6 +194,14 @@ class RawStore:
         if outcome.response:
             self._keep(source, symbol, outcome.response, is_usable=outcome.state is not HourState.FAILED)
 
+    def put_back(self, source: str, symbol: str, path: Path, content: bytes) -> bool:
+        """Write a file of the symbol's folder that is missing, and tell whether it was; one that is there stays as it is."""
+        with self._locked(source, symbol):
+            if path.exists():
+                return False
+            write_file(path, content, is_read_only=not path.name.endswith(MANIFEST_SUFFIX))
+            return True
+
     @contextmanager
     def _locked(self, source: str, symbol: str) -> Iterator[None]:
         """Hold the symbol's lock; whoever comes first in a process sweeps what killed writers left."""
