@@ -20,7 +20,6 @@ from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
-from pyiceberg.exceptions import ValidationException
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.io.pyarrow import ArrowScan, _dataframe_to_data_files, schema_to_pyarrow
 from pyiceberg.manifest import DataFile
@@ -42,6 +41,10 @@ PARTITIONS_PER_COMMIT = 200
 
 MADE_BY = {"tick.maintenance": "compaction"}
 Group = tuple[Any, ...]
+
+
+class ReplacedError(RuntimeError):
+    """Another write replaced a file that was to be rewritten."""
 
 
 class CompactionError(RuntimeError):
@@ -88,7 +91,7 @@ def compact(lakehouse: Lakehouse, name: str, run: str, progress: Callable[[str],
     for keys in _batches(name, list(plan)):
         try:
             rows += _rewrite(lakehouse, name, keys, run, progress)
-        except (PartitionBusyError, ValidationException) as error:
+        except (PartitionBusyError, ReplacedError) as error:
             left.append(f"{len(keys)} partitions of {name}: {str(error)[:200]}")
             progress(f"event=compaction_left table={name} partitions={len(keys)} reason={str(error)[:200]!r}")
     return Compacted(before, _count_files(lakehouse, name), rows, tuple(left))
@@ -120,7 +123,7 @@ def _rewrite(lakehouse: Lakehouse, name: str, keys: Sequence[Group], run: str, p
                 new += _one_file(name, table, tasks)
             if old:
                 _swap(lakehouse, name, [task.file for tasks in old.values() for task in tasks], new)
-        except (CompactionError, ValidationException):
+        except (CompactionError, ReplacedError):
             for file in new:
                 table.io.delete(file.file_path)
             raise
@@ -176,12 +179,15 @@ def _write(table: Table, rows: pl.DataFrame) -> list[DataFile]:
 
 
 def _swap(lakehouse: Lakehouse, name: str, old: Sequence[DataFile], new: Sequence[DataFile]) -> None:
-    """Put files in the place of exactly these; a `ValidationException` says that one of them is gone meanwhile."""
+    """Put files in the place of exactly these; `ReplacedError` says that one of them is gone meanwhile."""
     mark: Mapping[str, str] = new_mark() | MADE_BY
 
     def attempt() -> None:
-        transaction = lakehouse.table(name).transaction()
-        with transaction, transaction.update_snapshot(snapshot_properties=dict(mark)).overwrite() as overwrite:
+        table = lakehouse.table(name)
+        gone = {file.file_path for file in old} - {task.file.file_path for task in table.scan().plan_files()}
+        if gone:
+            raise ReplacedError(f"Expected {len(old)} files of {name} to stay while they were rewritten, was {len(gone)} replaced.")
+        with table.transaction() as transaction, transaction.update_snapshot(snapshot_properties=dict(mark)).overwrite() as overwrite:
             for file in old:
                 overwrite.delete_data_file(file)
             for file in new:
