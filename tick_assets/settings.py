@@ -105,6 +105,12 @@ class Settings(BaseSettings):
     """How long to wait before an empty or failed hour of an open market is asked once more in the same run."""
     bar_ticks: int = Field(1000, gt=0)
     """Ticks in a bar of `bars_ticks`."""
+    maintenance_keep_days: float = Field(7.0, ge=0)
+    """How old a snapshot must be before it may expire; one that a tag or branch names never does."""
+    maintenance_keep_snapshots: int = Field(20, ge=1)
+    """How many of the newest snapshots of a table stay, however old they are."""
+    maintenance_grace_hours: float = Field(24.0, ge=0)
+    """How old an object that nothing names must be before it is swept: a write under way has such objects."""
     start_date: date = date(2017, 1, 1)
     train_from: date | None = None
     train_to: date | None = None
@@ -148,6 +154,11 @@ class Settings(BaseSettings):
     @property
     def datasets_dir(self) -> Path:
         return self.home / "datasets"
+
+    @property
+    def resources_dir(self) -> Path:
+        """What each run used, one file a run; see `lakehouse.resources_ledger`."""
+        return self.home / "resources"
 
     @property
     def reports_dir(self) -> Path:

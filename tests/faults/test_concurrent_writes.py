@@ -18,9 +18,9 @@ import pytest
 
 from tests.faults.crash_parent import Child
 from tests.faults.scenario import DAY, OTHER_DAY, SOURCE, STATES, SYMBOL, Scenario
-from tick_assets.lakehouse import raw_ticks
+from tick_assets.lakehouse import hour_ledger, raw_ticks
 from tick_assets.lakehouse.catalog import Lakehouse
-from tick_assets.lakehouse.content_hash import content_hashes
+from tick_assets.lakehouse.content_hash import content_hash, content_hashes
 from tick_assets.lakehouse.partition_locks import PartitionBusyError, PartitionLocks, PostgresSession
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.settings import Settings, load_settings
@@ -94,6 +94,26 @@ def test_two_processes_write_raw_ticks_at_once(scenario: Scenario, stores: dict[
     assert reads >= 10
     assert mixed == 0
     assert commits == 2 * 2 * WRITES
+
+
+def publish_ledger_again_and_again(root: Path, day: date) -> None:
+    """Replace one date of the hour ledger some times; the table is partitioned by symbol alone, so other dates lie in the same files."""
+    lakehouse = Lakehouse.from_settings(load_settings())
+    for _ in range(WRITES):
+        hour_ledger.publish(lakehouse, RawStore(root), [SYMBOL], [day], [SOURCE])
+
+
+def test_two_processes_write_dates_of_one_ledger_partition_at_once(scenario: Scenario, stores: dict[str, Path]) -> None:
+    days, root = (DAY, OTHER_DAY), stores["B"]
+    hour_ledger.publish(scenario.lakehouse, RawStore(root), [SYMBOL], days, [SOURCE])
+    before = content_hash(scenario.lakehouse, "evidence.hour_ledger")
+    writers = [SPAWNED.Process(target=publish_ledger_again_and_again, args=(root, day)) for day in days]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(300)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert content_hash(scenario.lakehouse, "evidence.hour_ledger") == before
 
 
 def hold_for_ever(day: date, ready: object) -> None:

@@ -17,6 +17,7 @@ import polars as pl
 Row = Mapping[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECONDS = {"1s": 1, "1m": 60, "1h": 3600}
+_OF_TICK_BARS = ("first_seq", "last_seq", "ts_last")
 PLAIN_REASONS = ("ROW_DUPLICATED", "QUOTE_NON_POSITIVE", "QUOTE_CROSSED")
 TOLERANCE = 1e-12
 """Of means; everything else is equal exactly."""
@@ -50,15 +51,15 @@ class RawDay:
         """Return the bars of the day under the names of gold, stamps in microseconds since 1970."""
         width = SECONDS.get(grain, 0) * 1_000_000
         bar = pl.col("us") // width * width if width else pl.int_range(pl.len()) // bar_ticks
-        mid = (pl.col("bid") + pl.col("ask")) / (2 * self.factor)
+        mid = pl.col("bid") + pl.col("ask")
         bars = self.rows.group_by(bar.alias("bar"), maintain_order=True).agg(
             pl.col("us").first().alias("ts_event"),
             mid.first().alias("open"),
             mid.max().alias("high"),
             mid.min().alias("low"),
             mid.last().alias("close"),
-            (pl.col("bid").last() / self.factor).alias("bid_close"),
-            (pl.col("ask").last() / self.factor).alias("ask_close"),
+            pl.col("bid").last().alias("bid_close"),
+            pl.col("ask").last().alias("ask_close"),
             pl.len().alias("tick_count"),
             ((pl.col("ask") - pl.col("bid")) / self.factor).mean().alias("spread_mean"),
             pl.col("seq").first().alias("first_seq"),
@@ -66,8 +67,14 @@ class RawDay:
             pl.col("us").last().alias("ts_last"),
         )
         if width:
-            return bars.with_columns(ts_event=pl.col("bar")).drop("bar", "first_seq", "last_seq", "ts_last").to_dicts()
-        return bars.drop("bar").with_columns(bar_ticks=bar_ticks, is_complete=pl.col("tick_count") == bar_ticks).to_dicts()
+            return [self._in_prices(row) for row in bars.with_columns(ts_event=pl.col("bar")).drop("bar", *_OF_TICK_BARS).to_dicts()]
+        marked = bars.drop("bar").with_columns(bar_ticks=bar_ticks, is_complete=pl.col("tick_count") == bar_ticks)
+        return [self._in_prices(row) for row in marked.to_dicts()]
+
+    def _in_prices(self, bar: dict[str, Any]) -> dict[str, Any]:
+        """Divide in Python, which rounds once: Polars multiplies by the reciprocal of a constant."""
+        mids = {name: bar[name] / (2 * self.factor) for name in ("open", "high", "low", "close")}
+        return bar | mids | {name: bar[name] / self.factor for name in ("bid_close", "ask_close")}
 
     def hours(self) -> int:
         """Return the number of hours with rows."""

@@ -20,6 +20,8 @@ import httpx
 import polars as pl
 import pytest
 
+from tests.integration import gold_from_raw
+from tick_assets.asset_checks import count_contradictions
 from tick_assets.domain.instruments import parse_market
 from tick_assets.domain.kernel import FEATURE_NAMES, run_kernel
 from tick_assets.domain.synthetic_market import SyntheticMarket
@@ -34,6 +36,7 @@ from tick_assets.lakehouse.silver import to_ticks
 from tick_assets.lakehouse.vendors.faults import FaultScript
 from tick_assets.lakehouse.vendors.synthetic import generate_folder
 from tick_assets.lakehouse.vendors.twin import TwinFolder, TwinServer
+from tick_assets.resources import DBT_EXECUTABLE, DBT_PROJECT
 from tick_assets.settings import Settings
 
 pytestmark = pytest.mark.stack
@@ -130,6 +133,97 @@ def test_gold_bars_equal_bars_that_polars_makes_of_silver(road: Road) -> None:
     first_date = f"symbol = '{EDGE}' and date = date '{DATES[0]}'"
     theirs = road.query.rows(f"select open, high, low, close, tick_count from gold.bars_1m where {first_date} order by ts_event")
     assert [tuple(row) for row in theirs] == ours.select("open", "high", "low", "close", "tick_count").rows()
+
+
+def raw_day_and_refused(road: Road, symbol: str, day: date) -> tuple[gold_from_raw.RawDay, set[tuple[int, str]]]:
+    """Return the rows of the raw file, and the ranks that the lake refused with their reasons."""
+    factor = parse_market(road.settings.market_path.read_text()).instrument(symbol).price_factor
+    refused = road.query.rows(f"select seq, reason_code from silver.tick_rejects where symbol = '{symbol}' and date = date '{day}'")
+    return gold_from_raw.read_raw_day(road.settings.raw_dir, symbol, str(day), factor), {(seq, reason) for seq, reason in refused}
+
+
+@pytest.mark.parametrize("grain", GRAINS)
+@pytest.mark.parametrize(("symbol", "day"), [(EDGE, DATES[1]), (NULL, DATES[2])])
+def test_gold_bars_equal_bars_made_of_the_raw_files(road: Road, grain: str, symbol: str, day: date) -> None:
+    raw, refused = raw_day_and_refused(road, symbol, day)
+    order = "first_seq" if grain == "ticks" else "ts_event"
+    theirs = road.query.dicts(f"select * from gold.bars_{grain} where symbol = '{symbol}' and date = date '{day}' order by {order}")
+    ours = raw.without(seq for seq, _ in refused).bars(grain, road.settings.bar_ticks)
+    assert len(theirs) == len(ours) > 10
+    assert gold_from_raw.differences(ours, theirs) == []
+
+
+def test_gold_days_equal_days_made_of_the_raw_files(road: Road) -> None:
+    keys = [(symbol, day) for symbol in SYMBOLS for day in DATES]
+    days = {(row["symbol"], row["date"]): row for row in road.query.dicts("select * from gold.symbol_days")}
+    for symbol, day in keys:
+        raw, refused = raw_day_and_refused(road, symbol, day)
+        assert raw.plainly_refused() == {(seq, reason) for seq, reason in refused if reason in gold_from_raw.PLAIN_REASONS}
+        ours = raw.without(seq for seq, _ in refused).summary()
+        ours |= {"raw_rows": len(raw.rows), "reject_count": len(refused), "hours_ok": raw.hours(), "hours_missing": 0, "is_synthetic": True}
+        assert gold_from_raw.differences([ours], [days[symbol, day]]) == []
+
+
+@pytest.mark.parametrize("view", ["bars_1s", "bars_1m", "bars_1h", "bars_ticks", "symbol_days", "quality", "training_examples"])
+def test_gold_view_of_one_symbol_and_date_reads_that_partition_alone(road: Road, view: str) -> None:
+    where = f"symbol = '{EDGE}' and date = date '{DATES[1]}'"
+    scans = road.query.scans(f"select * from gold.{view} where {where}")
+    assert any(scan.table.startswith("silver.") for scan in scans)
+    assert {(scan.table, scan.values("symbol"), scan.values("date")) for scan in scans} == {
+        (scan.table, (EDGE,), (str(DATES[1]),)) for scan in scans
+    }
+
+
+def test_condition_on_a_transform_of_the_stamp_reads_every_date(road: Road) -> None:
+    scans = road.query.scans(f"select * from gold.bars_1m where symbol = '{EDGE}' and date_trunc('day', ts_event) = date '{DATES[1]}'")
+    assert {scan.values("date") for scan in scans} == {None}
+
+
+def test_rows_without_a_publication_are_contradictions(road: Road) -> None:
+    symbol, day = "ORPHAN", date(2024, 1, 9)
+    where = f"symbol = '{symbol}' and date = date '{day}'"
+    assert road.query.rows(count_contradictions(where)) == []
+    for table, columns, values in (("raw.ticks", "is_current", "true"), ("silver.ticks", "publication_id", "'nobody'")):
+        road.query.rows(f"insert into {table} (symbol, date, {columns}) values ('{symbol}', date '{day}', {values})")
+        assert len(road.query.rows(count_contradictions(where))) == 1
+        road.query.rows(f"delete from {table} where {where}")
+    assert road.query.rows(count_contradictions(where)) == []
+
+
+def test_dbt_unit_tests_pass(road: Road, tmp_path: Path) -> None:
+    done = run_dbt("test", "--select", "test_type:unit", folder=tmp_path)
+    assert done.returncode == 0, done.stdout
+    results = json.loads((tmp_path / "run_results.json").read_text())["results"]
+    assert {result["status"] for result in results} == {"pass"}
+    assert len(results) > 10
+
+
+@pytest.mark.full
+def test_dbt_docs_describe_every_column_of_gold(road: Road, tmp_path: Path) -> None:
+    done = run_dbt("docs", "generate", folder=tmp_path)
+    assert done.returncode == 0, done.stdout
+    described = json.loads((tmp_path / "manifest.json").read_text())["nodes"]
+    shown = {
+        key: node
+        for key, node in json.loads((tmp_path / "catalog.json").read_text())["nodes"].items()
+        if node["metadata"]["schema"] == "gold"
+    }
+    assert {node["metadata"]["name"] for node in shown.values()} >= {"bars_1s", "bars_ticks", "symbol_days", "training_examples"}
+    bare = {
+        f"{node['metadata']['name']}.{name}"
+        for key, node in shown.items()
+        for name in node["columns"]
+        if not described[key]["columns"].get(name, {}).get("description")
+    }
+    assert bare == set()
+
+
+def run_dbt(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run dbt on the project against this road's servers; what it writes goes to a folder."""
+    project = str(DBT_PROJECT.project_dir)
+    command = [DBT_EXECUTABLE, "--no-use-colors", *arguments, "--project-dir", project, "--profiles-dir", project]
+    command += ["--target-path", str(folder), "--log-path", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_second_materialization_has_equal_content(road: Road) -> None:

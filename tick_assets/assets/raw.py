@@ -12,12 +12,16 @@ from typing import Any
 import dagster as dg
 
 from tick_assets.assets.reporting import OWNERS, bar_plot, day_range, now, reporting, table
+from tick_assets.domain.instruments import Market
 from tick_assets.lakehouse import hour_ledger, ingestion, raw_ticks, replication
+from tick_assets.lakehouse.raw_verification import Verification, verify_raw
 from tick_assets.partitions import DAILY, dates_of
 from tick_assets.resources import Road, Scope
 
 GROUP = "raw"
 SINGLE_RUN = dg.BackfillPolicy.single_run()
+SHOWN = 50
+"""Mismatches that a check shows."""
 
 
 @dg.asset(
@@ -31,6 +35,12 @@ SINGLE_RUN = dg.BackfillPolicy.single_run()
     check_specs=[
         dg.AssetCheckSpec("configured_symbols_are_present", asset=["raw", "ticks_csv"], blocking=False),
         dg.AssetCheckSpec("every_hour_was_answered", asset=["raw", "ticks_csv"], blocking=False),
+        dg.AssetCheckSpec(
+            "raw_files_are_unchanged",
+            asset=["raw", "ticks_csv"],
+            blocking=True,
+            description="Files equal their manifests, and hours the rows that their deliveries give; nothing is built on a changed file.",
+        ),
     ],
 )
 def ticks_csv(context: dg.AssetExecutionContext, road: Road, scope: Scope) -> dg.MaterializeResult:
@@ -49,18 +59,23 @@ def ticks_csv(context: dg.AssetExecutionContext, road: Road, scope: Scope) -> dg
                 refetch=scope.refetch,
                 progress=context.log.info,
             )
+        verified = verify_raw(road.raw_store, symbols, min(dates), max(dates), progress=context.log.info)
         ledger = hour_ledger.publish(road.lakehouse, road.raw_store, symbols, dates, road.settings.sources_in_order)
     by_date = _by_date(ledger)
     for day in dates:
-        context.add_asset_metadata(_day_metadata(by_date.get(day, [])), partition_key=day.isoformat())
+        context.add_asset_metadata(_day_metadata(by_date.get(day, []), road.market, day), partition_key=day.isoformat())
     report.values |= {
         "dagster/row_count": sum(row["rows"] for row in ledger),
         "time_range": day_range(dates),
         "symbols": ", ".join(symbols),
-        "hours_by_state": table(_states(ledger)),
+        "hours_by_state": table(_states(ledger, road.market, dates)),
         "rows_per_hour": bar_plot("rows by UTC hour", [f"{h:02d}" for h in range(24)], _rows_by_hour(ledger, symbols)),
     }
-    checks = [_check_presence(hour_ledger.missing_symbols(ledger, road.market, symbols, dates)), _check_answers(ingested.failures)]
+    checks = [
+        _check_presence(hour_ledger.missing_symbols(ledger, road.market, symbols, dates)),
+        _check_answers(ingested.failures),
+        _check_files(verified),
+    ]
     return dg.MaterializeResult(metadata=report.metadata(), check_results=checks)
 
 
@@ -81,6 +96,23 @@ def _check_answers(failures: Sequence[str]) -> dg.AssetCheckResult:
     )
 
 
+def _check_files(verified: Verification) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name="raw_files_are_unchanged",
+        passed=not verified.mismatches,
+        description="; ".join(str(mismatch) for mismatch in verified.mismatches[:SHOWN]),
+        metadata={
+            "mismatches": table([vars(mismatch) for mismatch in verified.mismatches[:SHOWN]]),
+            "mismatch_count": len(verified.mismatches),
+            "files": verified.files,
+            "deliveries": verified.deliveries,
+            "derived_hours": verified.derived_hours,
+            "rows": verified.rows,
+            "rows_per_s": round(verified.rows_per_s),
+        },
+    )
+
+
 @dg.asset(
     key=["raw", "replica"],
     deps=[["raw", "ticks_csv"], ["raw", "live_ticks_csv"]],
@@ -92,23 +124,28 @@ def _check_answers(failures: Sequence[str]) -> dg.AssetCheckResult:
     check_specs=[dg.AssetCheckSpec("replica_equals_raw", asset=["raw", "replica"], blocking=True)],
 )
 def replica(context: dg.AssetExecutionContext, road: Road, scope: Scope) -> dg.MaterializeResult:
-    """The same bytes in S3, judged by count, bytes and sha-256 of every key."""
+    """The same bytes in S3: revisions, manifests and what was delivered. Judged by count, bytes and sha-256; S3 alone gives raw again."""
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
     with reporting(context, "raw/replica") as report:
         sent = replication.replicate(road.raw_store, road.object_store, symbols, dates, progress=context.log.info)
         judged = replication.reconcile(road.raw_store, road.object_store, symbols, dates)
+        beside = replication.replicate_provenance(road.raw_store, road.object_store, symbols, dates, progress=context.log.info)
+        judged_beside = replication.reconcile_provenance(road.raw_store, road.object_store, symbols, dates)
+        differences = [*judged.differences, *judged_beside.differences]
     report.values |= {
-        "dagster/row_count": judged.files,
+        "dagster/row_count": judged.files + judged_beside.files,
         "time_range": day_range(dates),
-        "bytes": judged.bytes,
-        "sent_files": sent.sent_files,
-        "sent_bytes": sent.sent_bytes,
-        "differences": table([{"key": item.key, "problem": item.problem} for item in judged.differences]),
+        "revisions": judged.files,
+        "manifests_and_deliveries": judged_beside.files,
+        "bytes": judged.bytes + judged_beside.bytes,
+        "sent_files": sent.sent_files + beside.sent_files,
+        "sent_bytes": sent.sent_bytes + beside.sent_bytes,
+        "differences": table([{"key": item.key, "problem": item.problem} for item in differences]),
     }
     check = dg.AssetCheckResult(
         check_name="replica_equals_raw",
-        passed=not judged.differences,
-        metadata={"files": judged.files, "differences": len(judged.differences)},
+        passed=not differences,
+        metadata={"files": judged.files + judged_beside.files, "differences": len(differences)},
     )
     return dg.MaterializeResult(metadata=report.metadata(), check_results=[check])
 
@@ -150,16 +187,28 @@ def _by_date(ledger: Sequence[dict[str, Any]]) -> dict[date, list[dict[str, Any]
     return grouped
 
 
-def _day_metadata(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {"dagster/partition_row_count": sum(row["rows"] for row in rows), "hours_ok": sum(row["state"] == "ok" for row in rows)}
+def _day_metadata(rows: list[dict[str, Any]], market: Market, day: date) -> dict[str, Any]:
+    symbols = sorted({row["symbol"] for row in rows})
+    shares = {symbol: hour_ledger.completeness(rows, market, symbol, [day]) for symbol in symbols if _is_expected(market, symbol, day)}
+    return {
+        "dagster/partition_row_count": sum(row["rows"] for row in rows),
+        "hours_ok": sum(row["state"] == "ok" for row in rows),
+        "completeness": table([{"symbol": symbol, "completeness": share} for symbol, share in shares.items()]),
+    }
 
 
-def _states(ledger: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _is_expected(market: Market, symbol: str, day: date) -> bool:
+    return bool(hour_ledger.expected_hours(market, symbol, day))
+
+
+def _states(ledger: list[dict[str, Any]], market: Market, dates: Sequence[date]) -> list[dict[str, Any]]:
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in ledger:
         counts[row["symbol"]][row["state"]] += 1
     return [
-        {"symbol": symbol} | {state: states[state] for state in ("ok", "closed", "vendor_empty", "failed", "pending")}
+        {"symbol": symbol}
+        | {state: states[state] for state in ("ok", "closed", "vendor_empty", "failed", "pending")}
+        | {"completeness": hour_ledger.completeness(ledger, market, symbol, dates)}
         for symbol, states in counts.items()
     ]
 

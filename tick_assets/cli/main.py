@@ -18,6 +18,7 @@ TOPICS = (
     "stack",
     "demo",
     "vendor",
+    "raw",
     "runs",
     "data",
     "tables",

@@ -6,6 +6,8 @@ What belongs here: options, opening the lake, printing. What must not: figures o
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,7 +48,7 @@ def data(
         raise CommandError(f"Expected --from before --to, was {first} and {last}. Swap them.")
     settings = effective_settings()
     chosen = [part.strip() for part in symbols.split(",") if part.strip()]
-    with catalog_errors():
+    with _lake_errors(settings):
         statistics, unknown = _read(settings, chosen, first, last)
     path = out or settings.reports_dir / "data.html"
     page = render_data_report(DataReport(statistics, datetime.now(UTC), os.environ.get("TICK_CODE_COMMIT", ""), unknown))
@@ -62,6 +64,21 @@ def data(
     if not any(each.cells for each in statistics):
         say(FIRST_STEPS)
     say(f"report: {path.absolute()}")
+
+
+@contextmanager
+def _lake_errors(settings: Settings) -> Iterator[None]:
+    """Name the servers that do not answer when the lake can't be read."""
+    from tick_assets.lakehouse.servers import silent_servers
+
+    try:
+        with catalog_errors():
+            yield
+    except OSError as error:
+        away = silent_servers(settings)
+        if not away:
+            raise
+        raise CommandError(f"Expected {', '.join(away)} to answer, was silent. Run `tick up`.") from error
 
 
 def _read(settings: Settings, chosen: list[str], first: date | None, last: date | None) -> tuple[list[SymbolStatistics], list[str]]:

@@ -1,4 +1,4 @@
-"""`tick vendor generate|serve|instruments`, `tick import` and `tick raw verify`.
+"""`tick vendor generate|serve|instruments` and `tick import`.
 
 What belongs here: arguments, printing, exit codes. What must not: anything that other code could want to call.
 """
@@ -32,9 +32,6 @@ def app_commands(app: typer.Typer) -> None:
     vendor.command("serve")(serve)
     vendor.command("instruments")(instruments)
     app.add_typer(vendor, name="vendor")
-    raw = typer.Typer(no_args_is_help=True, help="The raw store.")
-    raw.command("verify")(verify)
-    app.add_typer(raw, name="raw")
     app.command("import")(import_files)
 
 
@@ -235,25 +232,6 @@ def import_files(
             f"Expected hours of ticks, was not so {len(report.unusable)} times: {'; '.join(report.unusable[:5])}. "
             "Those hours are `failed` in the ledger and their bytes in quarantine; the others were imported. Deliver them again."
         )
-
-
-def verify(as_json: JsonOption = False) -> None:
-    """Compare every raw file with its manifest; any mismatch is a failure."""
-    from tick_assets.lakehouse.raw_store import RawStore
-    from tick_assets.settings import load_settings
-
-    store = RawStore(load_settings().raw_dir)
-    manifests = list(store.manifests())
-    files = sum(len(manifest.revisions) for manifest in manifests)
-    found = store.verify()
-    if as_json:
-        print_json({"manifests": len(manifests), "files": files, "mismatches": found})
-    else:
-        for mismatch in found:
-            say(str(mismatch))
-        say(f"{files} files of {len(manifests)} symbol-dates: {len(found)} mismatches")
-    if found:
-        raise typer.Exit(1)
 
 
 def _market() -> Market:

@@ -160,6 +160,9 @@ def to_document(statistics: SymbolStatistics) -> dict[str, Any]:
         "sources": statistics.sources,
         "is_synthetic": statistics.is_synthetic,
         "rejects": statistics.reject_counts(),
+        "longest_silences": [
+            {"start": each.start, "end": each.end, "seconds": each.seconds, "states": each.states} for each in statistics.silences[:10]
+        ],
         "total": figures_document(total(statistics)),
         "sessions": {name: figures_document(figures) for name, figures in by_session(statistics).items()},
     }

@@ -210,15 +210,18 @@ def _quote_rate(hourly: Mapping[int, Figures]) -> str:
 
 
 def _silences(statistics: SymbolStatistics) -> str:
-    head = table_head(["From, UTC", "To, UTC"], ["Without a tick"], ["Hours are"])
-    rows = "".join(_silence_row(silence) for silence in statistics.silences[:SHOWN_SILENCES])
-    note = "The longest times without a tick while the market is open by its calendar. Closed hours do not count."
+    found = [silence for silence in statistics.silences if not silence.has_hole]
+    if not found:
+        return section("Longest silences", "No date has two ticks in open hours without a hole between them.")
+    head = table_head(["From, UTC", "To, UTC"], ["Without a tick"])
+    rows = "".join(_silence_row(silence) for silence in found[:SHOWN_SILENCES])
+    note = "The longest times without a tick while the market is open and its hours are ok. Holes are named above and left out here."
     return section("Longest silences", note, scroll("Longest silences", f"<table>{head}{rows}</table>"))
 
 
 def _silence_row(silence: Silence) -> str:
     until = f"{silence.end:%H:%M:%S}" if silence.end.date() == silence.start.date() else f"{silence.end:%Y-%m-%d %H:%M:%S}"
-    return table_row([f"{silence.start:%Y-%m-%d %H:%M:%S}", until], [duration(silence.seconds)], [escape(", ".join(silence.states))])
+    return table_row([f"{silence.start:%Y-%m-%d %H:%M:%S}", until], [duration(silence.seconds)])
 
 
 def _hours_by_state(statistics: SymbolStatistics) -> str:

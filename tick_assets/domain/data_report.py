@@ -48,7 +48,7 @@ code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-w
 padding:0 4px}
 h2.symbol{font-size:21px;margin:34px 0 12px}.small{font-size:12.5px}.quiet{color:var(--soft);background:var(--line)}
 .calendar h3{font-size:14px;margin:8px 0 4px}.scroll{overflow-x:auto}.scroll svg{min-width:600px}.scroll td{white-space:nowrap}
-.scroll td.t{white-space:normal;min-width:16ch}th{vertical-align:bottom}
+.scroll td.t{white-space:normal;min-width:16ch}th{vertical-align:bottom}th.n{white-space:normal}
 .n{padding-left:10px}
 .tight{font-size:13.5px}.tight .chip{font-size:12px;padding:1px 6px}.tight td{white-space:nowrap}
 .tight th,.tight td{padding-right:6px}.side section{padding:14px 16px}

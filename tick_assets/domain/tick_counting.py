@@ -10,10 +10,10 @@ exact, not an average of medians. Spreads in points are exact; in bps they are k
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import takewhile
 from typing import Any
 
 import polars as pl
@@ -84,6 +84,11 @@ class Silence:
     @property
     def seconds(self) -> float:
         return (self.end - self.start).total_seconds()
+
+    @property
+    def has_hole(self) -> bool:
+        """Tell whether it lies in an hour that is missing, so that the ledger explains it."""
+        return not set(self.states) <= {HourState.OK, HourState.CLOSED}
 
 
 def in_time_order(ticks: pl.DataFrame) -> pl.DataFrame:
@@ -168,7 +173,7 @@ def date_edges(hours: pl.DataFrame) -> list[Interval]:
 def find_silences(
     gaps: Sequence[Interval], edges: Sequence[Interval], cells: Sequence[HourCell], limit: int = KEPT_SILENCES
 ) -> tuple[Silence, ...]:
-    """Return the longest times without a tick inside open hours, longest first.
+    """Return the longest times without a tick inside open hours, longest first; `limit` of those with holes and of those without.
 
     `gaps` lie between ticks of one date; what lies between the last tick of a date and the first of the next (`edges`), before the first
     tick of all and after the last one is silent too. A silence over closed hours is cut there.
@@ -179,8 +184,15 @@ def find_silences(
     outer = [opened[0][0], *(edge for pair in edges for edge in pair), opened[-1][1]]
     silent = sorted([*gaps, *zip(outer[::2], outer[1::2], strict=True)])
     states = {cell.start: str(cell.state) for cell in cells}
-    found = [Silence(start, end, _states_between(states, start, end)) for start, end in _overlaps(silent, opened)]
-    return tuple(sorted(found, key=lambda silence: (-silence.seconds, silence.start))[:limit])
+    found = [Silence(start, end, _states_between(states, start, end)) for start, end in _overlaps(silent, opened) if start < end]
+    longest = sorted(found, key=lambda silence: (-silence.seconds, silence.start))
+    counts: Counter[bool] = Counter()
+    kept = []
+    for silence in longest:
+        counts[silence.has_hole] += 1
+        if counts[silence.has_hole] <= limit:
+            kept.append(silence)
+    return tuple(kept)
 
 
 def _overlaps(left: Sequence[Interval], right: Sequence[Interval]) -> Iterator[Interval]:
@@ -189,9 +201,10 @@ def _overlaps(left: Sequence[Interval], right: Sequence[Interval]) -> Iterator[I
     for start, end in left:
         while first < len(right) and right[first][1] <= start:
             first += 1
-        for low, high in takewhile(lambda each: each[0] < end, right[first:]):  # noqa: B023
-            if max(start, low) < min(end, high):
-                yield max(start, low), min(end, high)
+        place = first
+        while place < len(right) and right[place][0] < end:
+            yield max(start, right[place][0]), min(end, right[place][1])
+            place += 1
 
 
 def open_stretches(cells: Sequence[HourCell]) -> list[tuple[datetime, datetime]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from pyiceberg.catalog.sql import IcebergTables
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, ValidationException
 from sqlalchemy import select, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
@@ -28,6 +28,8 @@ COMMIT_MARK = "tick.commit-id"
 """The snapshot property that names the commit it came with; the snapshots of one commit share it."""
 PATIENCE_S = 15.0
 """How long a commit waits for a catalog that went away; a restart of Postgres takes two or three seconds."""
+ATTEMPTS = 20
+"""How often a commit is tried that others overtake; each waits a random time below two seconds."""
 LOST = (OperationalError, InterfaceError, CommitStateUnknownException)
 """What a connection that was cut looks like: a commit may have happened or not."""
 
@@ -57,8 +59,9 @@ def commit(catalog: SqlCatalog, name: str, attempt: Callable[[], _T], mark: Mapp
             raise CommitFailedException(f"The connection to the catalog was lost before {name} was committed: {error}") from error
 
     retrying = Retrying(
-        retry=retry_if_exception_type(CommitFailedException),
-        stop=stop_after_attempt(8),
+        # A validation fails where another commit changed a file of the same partition, though other rows of it: the ledgers' dates.
+        retry=retry_if_exception_type((CommitFailedException, ValidationException)),
+        stop=stop_after_attempt(ATTEMPTS),
         wait=wait_random_exponential(0.05, 2),
         reraise=True,
     )

@@ -1,11 +1,13 @@
 """The hour ledger as a table, and what it says about completeness.
 
-What belongs here: `evidence.hour_ledger` from the raw store's manifests. What must not: how a state came to be (`ingestion`).
+What belongs here: `evidence.hour_ledger` from the raw store's manifests, and the hours in a state with what was asked and answered.
+What must not: how a state came to be (`ingestion`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from tick_assets.domain.hour_states import HourState
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.market_calendar import open_hours
 from tick_assets.lakehouse.catalog import partition_filter, whole_partitions
-from tick_assets.lakehouse.raw_store import RawStore
+from tick_assets.lakehouse.raw_store import HourEntry, Manifest, RawStore
 
 if TYPE_CHECKING:
     from tick_assets.lakehouse.catalog import Lakehouse
@@ -32,6 +34,57 @@ def _source(store: RawStore, symbol: str, day: date, order: Sequence[str]) -> st
     """Return the current source of a date; before any has r000, the first that was asked, so that its failures are seen."""
     asked = (source for source in order if store.manifest(source, symbol, day) is not None)
     return store.current_source(symbol, day, order) or next(asked, order[0])
+
+
+@dataclass(frozen=True)
+class StatedHour:
+    """One hour of the raw store: its state, why, and where it was asked for; `is_expected` says that the calendar has the market open."""
+
+    symbol: str
+    date: date
+    hour: int
+    source: str
+    origin: str
+    is_expected: bool
+    entry: HourEntry
+
+
+@dataclass(frozen=True)
+class SymbolHours:
+    """How many hours of a symbol are in each state, and the share of its expected hours that are `ok`."""
+
+    symbol: str
+    states: dict[HourState, int]
+    expected: int
+    completeness: float
+
+
+def stated_hours(
+    store: RawStore, market: Market, symbols: Sequence[str], dates: Sequence[date], order: Sequence[str]
+) -> Iterator[StatedHour]:
+    """Yield every hour of the symbols and dates as its current source has it; a date that nobody asked for is 24 times pending."""
+    for symbol in symbols:
+        for day in dates:
+            source = _source(store, symbol, day, order)
+            manifest = store.manifest(source, symbol, day) or Manifest(source, symbol, day.isoformat(), 1)
+            is_open = open_hours(market.instrument(symbol).asset_class, day)
+            for entry in manifest.hours:
+                yield StatedHour(symbol, day, entry.hour, source, manifest.origin, is_open[entry.hour], entry)
+
+
+def summarize(hours: Sequence[StatedHour], symbol: str) -> SymbolHours:
+    """Count the hours of one symbol by state."""
+    own = [hour for hour in hours if hour.symbol == symbol]
+    expected = [hour for hour in own if hour.is_expected]
+    ok = sum(hour.entry.state is HourState.OK for hour in expected)
+    states = {state: sum(hour.entry.state is state for hour in own) for state in HourState}
+    return SymbolHours(symbol, states, len(expected), ok / len(expected) if expected else 0.0)
+
+
+def recorded_dates(store: RawStore, symbols: Sequence[str]) -> list[date]:
+    """Return every date from the first to the last that any source has of the symbols."""
+    found = {day for source in store.sources() for symbol in symbols for day in store.dates(source, symbol)}
+    return [min(found) + timedelta(days=i) for i in range((max(found) - min(found)).days + 1)] if found else []
 
 
 def missing_symbols(ledger: Ledger, market: Market, symbols: Sequence[str], dates: Sequence[date]) -> list[tuple[str, date]]:

@@ -4,8 +4,9 @@ What belongs here: which locks a write takes, waiting for them, naming who has t
 
 The locks are advisory locks of the catalog's Postgres, held by a connection of the write's own: they end with it, so a killed run holds
 nothing. A write of few partitions takes each (table, symbol, date), and shares (table, symbol); a write of many takes (table, symbol) for
-itself, so that a range of years does not fill the server's lock table. Keys are taken in one order everywhere: no two writes wait for
-each other. Who comes second waits, then writes what is there by then; after `patience_s` it fails and names the holder.
+itself, so that a range of years does not fill the server's lock table. Every write shares its tables as a whole too: who holds a table
+alone (`hold_alone`) knows that nobody writes it. Keys are taken in one order everywhere: no two writes wait for each other. Who comes
+second waits, then writes what is there by then; after `patience_s` it fails and names the holder.
 
 Each write also shares a lock on its run's name: a branch of a run that nobody holds was left by a killed one.
 """
@@ -67,6 +68,11 @@ def partition_keys(tables: Sequence[str], symbols: Sequence[str], dates: Sequenc
     whole = {LockKey(f"{table}|{symbol}", not is_many) for table in tables for symbol in symbols}
     days = {LockKey(f"{table}|{symbol}|{day.isoformat()}") for table in tables for symbol in symbols for day in dates}
     return sorted(whole if is_many else whole | days)
+
+
+def table_keys(tables: Sequence[str]) -> list[LockKey]:
+    """Return the locks that say that a table is written at all."""
+    return [LockKey(table, is_shared=True) for table in sorted(set(tables))]
 
 
 class LockSession(ABC):
@@ -220,9 +226,21 @@ class PartitionLocks:
         try:
             session.try_lock(LockKey(_run_name(run), is_shared=True))
             deadline = time.monotonic() + self.patience_s
-            for key in partition_keys(tables, symbols, dates):
+            for key in (*table_keys(tables), *partition_keys(tables, symbols, dates)):
                 self._wait(session, key, deadline, progress)
             yield Held(session, run)
+        finally:
+            session.close()
+
+    @contextmanager
+    def hold_alone(self, name: str, run: str) -> Iterator[None]:
+        """Hold a whole table (or another name) alone; `PartitionBusyError` names who writes it, at once."""
+        session = self.open_session(holder_name(run))
+        try:
+            if not session.try_lock(LockKey(name)):
+                holder = session.holder(LockKey(name))
+                raise PartitionBusyError(f"Expected nobody to write {name}, was held by {holder}. Wait for that run, then run again.")
+            yield
         finally:
             session.close()
 

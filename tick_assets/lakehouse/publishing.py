@@ -64,10 +64,15 @@ def writing(
 
 def drop_leftovers(lakehouse: Lakehouse, table: str, held: Held) -> list[str]:
     """Drop the branches that nobody writes or looks at any more, and return their names."""
-    dropped = [branch for branch in lakehouse.branches(table) if _is_leftover(lakehouse, table, branch, held)]
+    dropped = leftovers(lakehouse, table, held)
     for branch in dropped:
         lakehouse.drop_branch(table, branch)
     return dropped
+
+
+def leftovers(lakehouse: Lakehouse, table: str, held: Held) -> list[str]:
+    """Return the branches that nobody writes or looks at any more."""
+    return [branch for branch in lakehouse.branches(table) if _is_leftover(lakehouse, table, branch, held)]
 
 
 def _is_leftover(lakehouse: Lakehouse, table: str, branch: str, held: Held) -> bool:

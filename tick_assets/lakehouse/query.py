@@ -1,11 +1,13 @@
 """SQL on everything through Trino.
 
-What belongs here: one connection's worth of reading, and the rows as dictionaries or a Polars frame. What must not: SQL of the road (dbt).
+What belongs here: one connection's worth of reading, the rows as dictionaries or a Polars frame, and what a statement would read. What must
+not: SQL of the road (dbt).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,6 +41,20 @@ class QueryResult:
         import polars as pl
 
         return pl.DataFrame(self.rows, schema=list(self.columns), orient="row", infer_schema_length=None)
+
+
+@dataclass(frozen=True)
+class TableScan:
+    """One table that a statement would read, and the constraints by which Trino leaves partitions out."""
+
+    table: str
+    ranges: Mapping[str, Sequence[tuple[str | None, str | None]]]
+    """Lowest and highest value of each range of a constrained column."""
+
+    def values(self, column: str) -> tuple[str, ...] | None:
+        """Return the single values that a column is constrained to, None when it is not, or to ranges."""
+        found = self.ranges.get(column, ())
+        return tuple(str(low) for low, _ in found) if found and all(low is not None and low == high for low, high in found) else None
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,11 @@ class TrinoQuery:
             raise QueryError(f"Expected one row, was {len(rows)}, of: {sql}")
         return rows[0][0]
 
+    def scans(self, sql: str, parameters: Sequence[Any] = ()) -> list[TableScan]:
+        """Return what one statement would read, without running it; tables without a snapshot are left out by Trino."""
+        plan = json.loads(self.scalar(f"explain (type io, format json) {sql}", parameters))
+        return [_table_scan(found) for found in plan["inputTableColumnInfos"]]
+
     @contextmanager
     def _cursor(self, sql: str, parameters: Sequence[Any]) -> Iterator[Cursor]:
         import requests
@@ -109,3 +130,12 @@ class TrinoQuery:
             raise QueryError(f"Expected Trino at {self.scheme}://{self.host}:{self.port}, was not reached. Run `tick up`.") from error
         except Error as error:
             raise QueryError(f"Expected a statement that Trino runs, was refused: {getattr(error, 'message', error)}") from error
+
+
+def _table_scan(found: Mapping[str, Any]) -> TableScan:
+    name = found["table"]["schemaTable"]
+    ranges = {
+        each["columnName"]: [(part["low"].get("value"), part["high"].get("value")) for part in each["domain"]["ranges"]]
+        for each in found["constraint"]["columnConstraints"]
+    }
+    return TableScan(f"{name['schema']}.{name['table']}", ranges)

@@ -195,10 +195,11 @@ def _verify_derived(store: RawStore, manifest: Manifest, hour: HourEntry) -> Ite
 def _changed_hours(store: RawStore, manifest: Manifest, entry: RevisionEntry, hours: Sequence[HourEntry]) -> Iterator[Mismatch]:
     """Name the hours of a changed CSV whose text is not what their deliveries give: a change too small for the canonical hash."""
     path = store.revision_path(manifest.source, manifest.symbol, entry)
-    if not path.is_file():
-        return
+    try:
+        read = raw_csv.to_raw_rows(raw_csv.read_rows(path))
+    except (FileNotFoundError, raw_csv.RawHeaderError):
+        return  # said of the file already, and no hour of it can be told
     lines = path.read_text(errors="replace").removesuffix("\n").split("\n")[1:]
-    read = raw_csv.to_raw_rows(raw_csv.read_rows(path))
     at = ((read["ts_us"] - raw_csv.midnight_us(manifest.date)) // HOUR_US).to_list()
     for hour in hours:
         held = "".join(f"{line}\n" for line, place in zip(lines, at, strict=True) if place == hour.hour)

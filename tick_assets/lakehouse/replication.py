@@ -1,26 +1,36 @@
 """Copy raw files to S3 and prove that the copy is whole: the built-in replicator.
 
-What belongs here: which files go under which keys, sending, reconciling. What must not: how files come to be.
+What belongs here: which files go under which keys, sending, reconciling, bringing back. What must not: how files come to be.
+
+    raw/<source>/<SYMBOL>/<date>.r<NNN>.csv        the revisions: what `raw.ticks` is made of
+    raw/<source>/<SYMBOL>/<date>.manifest.json     beside them, sent last
+    delivered/<source>/<SYMBOL>/<sha-256>          what was delivered, and `quarantine/…` what could not be used
 
 Only files that a manifest lists are sent, so a half-written one never is. The key is a function of the file and the object carries the
-sha-256, so sending again changes nothing. Another replicator may send instead: reconciliation judges bytes, not who sent them.
+sha-256, so sending again changes nothing. Another replicator may send the revisions instead: reconciliation judges bytes, not who sent
+them. Manifests and deliveries (`provenance`) are always sent from here; with them S3 alone gives the raw folder again (`restore`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from tick_assets.lakehouse.object_store import ObjectStore
-from tick_assets.lakehouse.raw_store import RawStore
+from tick_assets.lakehouse.raw_store import MANIFEST_SUFFIX, Manifest, RawStore, RawStoreError, RevisionEntry
 
 PREFIX = "raw"
 SHA256 = "sha256"
 _THREADS = 8
+_ASKED_ONE_BY_ONE = 240
+"""Ten dates of a symbol; for more objects a listing of the whole prefix is cheaper."""
+_Answer = TypeVar("_Answer")
+_CONTENT_TYPES = {".csv": "text/csv", ".json": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -65,9 +75,27 @@ def replica_files(store: RawStore, symbols: Sequence[str], dates: Sequence[date]
         for symbol in symbols:
             for day in dates:
                 for entry in store.revisions(source, symbol, day):
-                    yield ReplicaFile(
-                        store.revision_path(source, symbol, entry), f"{PREFIX}/{source}/{symbol}/{entry.file}", entry.bytes, entry.sha256
-                    )
+                    yield _revision_file(store, source, symbol, entry)
+
+
+def _revision_file(store: RawStore, source: str, symbol: str, entry: RevisionEntry) -> ReplicaFile:
+    return ReplicaFile(store.revision_path(source, symbol, entry), f"{PREFIX}/{source}/{symbol}/{entry.file}", entry.bytes, entry.sha256)
+
+
+def response_files(store: RawStore, manifest: Manifest) -> Iterator[ReplicaFile]:
+    """Yield what was delivered for the hours of a date, each once; `bytes` is 0 where the file is not there."""
+    source, symbol = manifest.source, manifest.symbol
+    paths = {store.response_path(source, symbol, hour) for hour in manifest.hours if hour.response_sha256}
+    for path in sorted(paths):
+        size = path.stat().st_size if path.is_file() else 0
+        yield ReplicaFile(path, f"{path.parent.name}/{source}/{symbol}/{path.name}", size, path.name)
+
+
+def manifest_file(store: RawStore, source: str, symbol: str, day: date) -> ReplicaFile:
+    """Return a date's manifest as it stands."""
+    path = store.manifest_path(source, symbol, day)
+    content = path.read_bytes()
+    return ReplicaFile(path, f"{PREFIX}/{source}/{symbol}/{path.name}", len(content), hashlib.sha256(content).hexdigest())
 
 
 def replicate(
@@ -75,12 +103,57 @@ def replicate(
 ) -> SendReport:
     """Send the files that the replica lacks or has with other bytes."""
     files = list(replica_files(store, symbols, dates))
+    sent = _in_parallel(lambda file: _send(objects, file), files)
+    return _report("raw_replicated", files, [file for file, is_new in zip(files, sent, strict=True) if is_new], progress)
+
+
+def replicate_provenance(
+    store: RawStore, objects: ObjectStore, symbols: Sequence[str], dates: Sequence[date], *, progress: Callable[[str], None] | None = None
+) -> SendReport:
+    """Send what was delivered for the dates and is not there yet, then their manifests: one that is there names nothing that is missing."""
+    files: list[ReplicaFile] = []
+    sent: list[ReplicaFile] = []
+    for source, symbol in _folders(store, symbols):
+        days = [day for day in dates if store.manifest_path(source, symbol, day).is_file()]
+        responses = _responses(store, source, symbol, days)
+        there = _sizes(objects, responses)
+        manifests = [manifest_file(store, source, symbol, day) for day in days]
+        missing = [file for file in responses if there.get(file.key) != file.bytes]
+        _in_parallel(lambda file: _put(objects, file), missing)
+        is_sent = _in_parallel(lambda file: _send(objects, file), manifests)
+        sent += [*missing, *(file for file, is_new in zip(manifests, is_sent, strict=True) if is_new)]
+        files += [*responses, *manifests]
+    return _report("raw_provenance_replicated", files, sent, progress)
+
+
+def _folders(store: RawStore, symbols: Sequence[str]) -> list[tuple[str, str]]:
+    return [(source, symbol) for source in store.sources() for symbol in symbols if store.folder(source, symbol).is_dir()]
+
+
+def _responses(store: RawStore, source: str, symbol: str, days: Sequence[date]) -> list[ReplicaFile]:
+    """Return the deliveries of the dates, each once: an imported file may be of many."""
+    manifests = [manifest for day in days if (manifest := store.manifest(source, symbol, day)) is not None]
+    return list({file.key: file for manifest in manifests for file in response_files(store, manifest)}.values())
+
+
+def _sizes(objects: ObjectStore, files: Sequence[ReplicaFile]) -> dict[str, int]:
+    """Return the sizes of those objects that are there; their keys name their content."""
+    if len(files) > _ASKED_ONE_BY_ONE:
+        prefixes = sorted({file.key.rpartition("/")[0] + "/" for file in files})
+        return {head.key: head.bytes for prefix in prefixes for head in objects.list(prefix)}
+    heads = _in_parallel(lambda file: objects.head(file.key), files)
+    return {head.key: head.bytes for head in heads if head is not None}
+
+
+def _in_parallel(work: Callable[[ReplicaFile], _Answer], files: Iterable[ReplicaFile]) -> list[_Answer]:
     with ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="replica") as pool:
-        sent = list(pool.map(lambda file: _send(objects, file), files))
-    sent_bytes = sum(file.bytes for file, is_sent in zip(files, sent, strict=True) if is_sent)
-    report = SendReport(len(files), sum(sent), sent_bytes)
+        return list(pool.map(work, files))
+
+
+def _report(event: str, files: Sequence[ReplicaFile], sent: Sequence[ReplicaFile], progress: Callable[[str], None] | None) -> SendReport:
+    report = SendReport(len(files), len(sent), sum(file.bytes for file in sent))
     if progress is not None:
-        progress(f"event=raw_replicated files={report.files} sent_files={report.sent_files} sent_bytes={report.sent_bytes}")
+        progress(f"event={event} files={report.files} sent_files={report.sent_files} sent_bytes={report.sent_bytes}")
     return report
 
 
@@ -88,11 +161,16 @@ def _send(objects: ObjectStore, file: ReplicaFile) -> bool:
     head = objects.head(file.key)
     if head is not None and head.bytes == file.bytes and head.metadata.get(SHA256) == file.sha256:
         return False
+    return _put(objects, file)
+
+
+def _put(objects: ObjectStore, file: ReplicaFile) -> bool:
     content = file.path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != file.sha256:
         raise ValueError(f"Expected {file.path.name} with sha-256 {file.sha256}, was {digest}. Run `tick raw verify` and restore the file.")
-    objects.put_bytes(file.key, content, metadata={SHA256: file.sha256}, content_type="text/csv")
+    content_type = _CONTENT_TYPES.get(file.path.suffix, "application/octet-stream")
+    objects.put_bytes(file.key, content, metadata={SHA256: file.sha256}, content_type=content_type)
     return True
 
 
@@ -104,13 +182,43 @@ def reconcile(
     The sha-256 is the object's metadata; where another sender left none, or `is_deep`, the object is read and hashed.
     """
     expected = {file.key: file for file in replica_files(store, symbols, dates)}
-    with ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="replica") as pool:
-        problems = list(pool.map(lambda file: _problem(objects, file, is_deep=is_deep), expected.values()))
+    problems = _in_parallel(lambda file: _problem(objects, file, is_deep=is_deep), expected.values())
     differences = [Difference(key, problem) for key, problem in zip(expected, problems, strict=True) if problem]
     differences += [
         Difference(key, "Expected no such object, was there.") for key in _keys(store, objects, symbols, dates) if key not in expected
     ]
     return Reconciliation(len(expected), sum(file.bytes for file in expected.values()), tuple(differences))
+
+
+def reconcile_provenance(
+    store: RawStore, objects: ObjectStore, symbols: Sequence[str], dates: Sequence[date], *, is_deep: bool = False
+) -> Reconciliation:
+    """Compare manifests and deliveries of the dates with the replica: manifests by sha-256, deliveries by size, or `is_deep` by theirs.
+
+    Other deliveries there are no difference: revisions that came later leave them behind.
+    """
+    files: list[ReplicaFile] = []
+    problems: list[str] = []
+    for source, symbol in _folders(store, symbols):
+        days = [day for day in dates if store.manifest_path(source, symbol, day).is_file()]
+        responses, manifests = _responses(store, source, symbol, days), [manifest_file(store, source, symbol, day) for day in days]
+        there = {} if is_deep else _sizes(objects, responses)
+        problems += [
+            *(_in_parallel(lambda file: _problem(objects, file, is_deep=True), responses) if is_deep else _size_problems(responses, there)),
+            *_in_parallel(lambda file: _problem(objects, file, is_deep=is_deep), manifests),
+        ]
+        files += [*responses, *manifests]
+    differences = tuple(Difference(file.key, problem) for file, problem in zip(files, problems, strict=True) if problem)
+    return Reconciliation(len(files), sum(file.bytes for file in files), differences)
+
+
+def _size_problems(files: Sequence[ReplicaFile], there: dict[str, int]) -> list[str]:
+    def problem(file: ReplicaFile) -> str:
+        if file.key not in there:
+            return "Expected an object, was none."
+        return "" if there[file.key] == file.bytes else f"Expected {file.bytes} bytes, was {there[file.key]}."
+
+    return [problem(file) for file in files]
 
 
 def _problem(objects: ObjectStore, file: ReplicaFile, *, is_deep: bool) -> str:
@@ -133,3 +241,90 @@ def _keys(store: RawStore, objects: ObjectStore, symbols: Sequence[str], dates: 
                 name = head.key.removeprefix(prefix)
                 if name.endswith(".csv") and name.partition(".")[0] in wanted:
                     yield head.key
+
+
+# Bringing back.
+
+
+@dataclass(frozen=True)
+class RestoreReport:
+    """What `restore` did. Files that were there are `kept`, whatever is in them: `tick raw verify` judges those."""
+
+    restored: int
+    restored_bytes: int
+    kept: int
+    problems: tuple[Difference, ...]
+
+
+def restore(
+    store: RawStore,
+    objects: ObjectStore,
+    symbols: Sequence[str] = (),
+    first: date | None = None,
+    last: date | None = None,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> RestoreReport:
+    """Bring what the raw folder lacks of the symbols and dates, both inclusive (default: all), from the replica.
+
+    Each file is checked by its sha-256 and none that is there is overwritten. A date's manifest comes last, and not at all when one of its
+    revisions can't be had, so a reader never sees a date with a file missing.
+    """
+    done = RestoreReport(0, 0, 0, ())
+    for source, symbol, day in _dates_in(objects, symbols, first, last):
+        part = _restore_date(store, objects, source, symbol, day)
+        done = _added(done, part)
+        if progress is not None:
+            progress(f"event=raw_restored source={source} symbol={symbol} date={day} files={part.restored} problems={len(part.problems)}")
+    return done
+
+
+def _dates_in(objects: ObjectStore, symbols: Sequence[str], first: date | None, last: date | None) -> Iterator[tuple[str, str, date]]:
+    """Yield the symbol-dates whose manifests are in the replica."""
+    for key in objects.list_keys(f"{PREFIX}/"):
+        parts = key.split("/")
+        if len(parts) == 4 and key.endswith(MANIFEST_SUFFIX) and (not symbols or parts[2] in symbols):
+            day = date.fromisoformat(parts[3].removesuffix(MANIFEST_SUFFIX))
+            if (first or day) <= day <= (last or day):
+                yield parts[1], parts[2], day
+
+
+def _restore_date(store: RawStore, objects: ObjectStore, source: str, symbol: str, day: date) -> RestoreReport:
+    path = store.manifest_path(source, symbol, day)
+    key = f"{PREFIX}/{source}/{symbol}/{path.name}"
+    try:
+        content = path.read_bytes() if path.is_file() else objects.get_bytes(key)
+        manifest = Manifest.from_json(content)
+    except RawStoreError as error:
+        return RestoreReport(0, 0, 0, (Difference(key, f"{error} Move the file away to have it restored."),))
+    revisions = [_revision_file(store, source, symbol, entry) for entry in manifest.revisions]
+    parts = _in_parallel(lambda file: _restore_file(store, objects, source, symbol, file), revisions)
+    is_whole = not any(part.problems for part in parts)
+    parts += _in_parallel(lambda file: _restore_file(store, objects, source, symbol, file), response_files(store, manifest))
+    if is_whole:
+        is_new = store.put_back(source, symbol, path, content)
+        parts.append(RestoreReport(1, len(content), 0, ()) if is_new else RestoreReport(0, 0, 1, ()))
+    return _added(*parts)
+
+
+def _restore_file(store: RawStore, objects: ObjectStore, source: str, symbol: str, file: ReplicaFile) -> RestoreReport:
+    if file.path.is_file():
+        return RestoreReport(0, 0, 1, ())
+    try:
+        content = objects.get_bytes(file.key)
+    except FileNotFoundError as error:
+        return RestoreReport(0, 0, 0, (Difference(file.key, str(error)),))
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != file.sha256:
+        return RestoreReport(0, 0, 0, (Difference(file.key, f"Expected sha-256 {file.sha256}, was {digest}. Nothing was written."),))
+    store.put_back(source, symbol, file.path, content)
+    return RestoreReport(1, len(content), 0, ())
+
+
+def _added(*parts: RestoreReport) -> RestoreReport:
+    return RestoreReport(
+        restored=sum(part.restored for part in parts),
+        restored_bytes=sum(part.restored_bytes for part in parts),
+        kept=sum(part.kept for part in parts),
+        problems=tuple(problem for part in parts for problem in part.problems),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tests.unit.lakehouse.test_data_statistics import publish
 from tick_assets.cli.errors import CommandError
 from tick_assets.cli.main import build_app
 from tick_assets.lakehouse.catalog import Lakehouse
+from tick_assets.settings import load_settings
+from tick_assets.stack.secrets import ensure_secrets
 
 
 def run(*arguments: str) -> tuple[str, BaseException | None]:
@@ -72,3 +75,20 @@ def test_wrong_questions_are_refused(lakehouse: Lakehouse, arguments: tuple[str,
     error = run(*arguments)[1]
     assert isinstance(error, CommandError)
     assert message in str(error)
+
+
+def test_silent_object_store_is_named(lakehouse: Lakehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure_secrets(load_settings())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nothing answers here
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("TICK_S3_PORT", str(port))
+
+        def unreachable(*_: object, **__: object) -> None:
+            raise OSError("AWS Error NETWORK_CONNECTION")
+
+        monkeypatch.setattr(Lakehouse, "frame", unreachable)
+        error = run()[1]
+    assert isinstance(error, CommandError)
+    assert f"s3 at 127.0.0.1:{port}" in str(error)
+    assert str(error).endswith("to answer, was silent. Run `tick up`.")

@@ -61,6 +61,13 @@ def test_page_names_sources_revisions_and_what_quotes_are(euro: SymbolStatistics
     assert "synthetic" not in text
 
 
+def test_silences_of_the_page_are_those_that_no_hole_explains(euro: SymbolStatistics) -> None:
+    text = " ".join(Page(render(euro)).text)
+    shown = text[text.index("Longest silences") : text.index("Revisions")]
+    assert "2024-01-08 14:00:00 21:59:00 7 h 59 min" in shown
+    assert "2024-01-08 00:00:00" not in shown  # before the first tick, with 00h and 05h missing
+
+
 def test_page_needs_no_network_no_script_and_fits_a_phone(euro: SymbolStatistics) -> None:
     page = render(euro)
     assert "<script" not in page

@@ -136,6 +136,14 @@ def test_silence_names_the_states_of_its_hours() -> None:
     assert {each.states for each in found if each.start.hour == 2} == {("ok", "vendor_empty")}
 
 
+def test_long_holes_do_not_push_out_the_silences_between_ticks() -> None:
+    ledger = ledger_rows(full_days([MONDAY], h03="failed"))
+    rows = tick_rows([(clock, 1, 2) for clock in ("00:00", "02:59", "04:00:01", "04:30", "23:59:59")])
+    cells = counting.hour_cells(EURUSD, ledger, [(MONDAY, MONDAY)])
+    found = counting.find_silences(counting.longest_gaps(rows), counting.date_edges(counting.count_hours(rows)), cells, limit=1)
+    assert [(f"{each.start:%H:%M}", each.has_hole) for each in found] == [("04:30", False), ("02:59", True)]
+
+
 def test_no_silence_where_the_market_never_opens() -> None:
     saturday = date(2024, 1, 13)
     assert _silences({saturday: []}) == []

@@ -108,6 +108,16 @@ def test_every_grain_holds_every_tick_once(found: list[tuple[int, int, int]]) ->
     assert [bars.row(0) for bars in made] == [(len(found), max(mids), min(mids))] * len(GRAINS)
 
 
+@pytest.mark.parametrize("grain", GRAINS)
+def test_prices_are_points_divided_by_the_factor_once(grain: str) -> None:
+    rows = quotes(*((3_600 * i, i, 109_990 + i, 110_003 + i) for i in range(24))).with_columns(
+        pl.lit(100_000, pl.Int32).alias("price_factor")
+    )
+    made = bars_of_day(KEY, rows, 1).filter(pl.col("grain") == grain)
+    assert made["open"].to_list() == [(219_993 + 2 * i) / 200_000 for i in range(24)]
+    assert made["bid_close"].to_list() == [(109_990 + i) / 100_000 for i in range(24)]
+
+
 @given(st.permutations(range(12)))
 def test_order_of_rows_changes_nothing(order: list[int]) -> None:
     rows = quotes(*((i // 3, i, 100_000 + 7 * i % 5, 100_003 + 7 * i % 5) for i in range(12)))

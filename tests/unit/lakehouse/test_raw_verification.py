@@ -110,6 +110,11 @@ def test_verify_delivery_renamed_to_its_new_hash_is_still_found(filled: RawStore
     assert found(filled) == {(f"delivered/{sha256}", 7)}
 
 
+def test_verify_changed_header_names_the_file(filled: RawStore) -> None:
+    change(filled.folder(SOURCE, SYMBOL) / CSV, 0)
+    assert found(filled) == {(CSV, None)}
+
+
 def test_verify_missing_files_are_named(filled: RawStore) -> None:
     (filled.folder(SOURCE, SYMBOL) / CSV).unlink()
     path = response_of(filled, 4)
