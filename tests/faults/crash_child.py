@@ -64,10 +64,9 @@ def wrap(owner: Any, name: str, points: CommitPoints, label: Callable[..., str])
 
 
 def wrap_all(points: CommitPoints) -> None:
-    """Wrap everything that makes a state durable: files, objects, catalog commits, Spark's branches and writes, DVC."""
+    """Wrap everything that makes a state durable: files, objects, catalog commits, DVC."""
     from dagster_dbt import DbtCliResource
     from pyiceberg.catalog.sql import SqlCatalog
-    from pyspark.sql import DataFrameWriterV2, SparkSession
 
     from tick_assets.lakehouse.object_store import ObjectStore
     from tick_assets.tracking.dataset_versions import DatasetVersions
@@ -75,13 +74,6 @@ def wrap_all(points: CommitPoints) -> None:
     wrap(Path, "replace", points, file_label)
     wrap(ObjectStore, "put_bytes", points, lambda self, key, *_, **__: f"put {family(key)}")
     wrap(SqlCatalog, "commit_table", points, commit_label)
-    wrap(
-        SparkSession,
-        "sql",
-        points,
-        lambda self, query, *_, **__: f"branch {query.split()[2]}" if "create or replace branch" in query else "",
-    )
-    wrap(DataFrameWriterV2, "overwrite", points, lambda self, *_: "stage")
     wrap(DbtCliResource, "cli", points, lambda self, arguments, *_, **__: f"dbt {arguments[0]}")
     wrap(DatasetVersions, "_dvc", points, lambda self, *commands: "dvc " + ",".join(command[0] for command in commands))
 
@@ -92,11 +84,6 @@ def file_label(source: Path, target: Path) -> str:
     return f"rename {kinds[Path(target).suffix]}" if Path(target).suffix in kinds else ""
 
 
-def sql_label(self: Any, query: str, *_: Any, **__: Any) -> str:
-    """Name the statement that makes a branch; all others read."""
-    return f"branch {query.split()[2]}" if "create or replace branch" in query else ""
-
-
 def family(key: str) -> str:
     """Name an object without what differs from run to run."""
     head, _, tail = key.partition("/")
@@ -104,11 +91,12 @@ def family(key: str) -> str:
 
 
 def commit_label(self: Any, table: Any, requirements: Any, updates: tuple[Any, ...]) -> str:
-    """Name a commit by table and what it does: rows, a reference, or the drop of one."""
+    """Name a commit by table and what it does: rows that readers see, rows on a branch, a reference, or the drop of one."""
     kinds = [type(update).__name__ for update in updates]
     name = ".".join(table.name()[-2:])
     if "AddSnapshotUpdate" in kinds:
-        return f"rows {name}"
+        refs = [update.ref_name for update in updates if type(update).__name__ == "SetSnapshotRefUpdate"]
+        return f"rows {name}" if refs == ["main"] else f"stage {name}"
     return f"drop reference {name}" if "RemoveSnapshotRefUpdate" in kinds else f"reference {name}"
 
 

@@ -63,13 +63,26 @@ class Child:
         assert self.process.returncode == -signal.SIGKILL
         return points[-1]
 
-    def run_and(self, count: int, act: Callable[[], None], day: date = DAY) -> int:
-        """Run the writer, do something when it comes to its so many-th commit point, and return its exit code, 0 if it came through."""
-        points = self._send(f"run {day}", count, act)
+    def run_and(self, count: int, act: Callable[[], None], day: date = DAY, *, is_held: bool) -> int:
+        """Run the writer, do something when it comes to its so many-th commit point, and return its exit code, 0 if it came through.
+
+        A writer that is held waits at that point until it is done.
+        """
+        points = self._send(f"run {day}", count, self._held(act) if is_held else act)
         self.process.stdin.close()  # type: ignore[union-attr]
         code = self.process.wait()
         self.end()
         return 0 if points[-1:] == ["done"] else code
+
+    def _held(self, act: Callable[[], None]) -> Callable[[], None]:
+        def held() -> None:
+            os.killpg(self.process.pid, signal.SIGSTOP)
+            try:
+                act()
+            finally:
+                os.killpg(self.process.pid, signal.SIGCONT)
+
+        return held
 
     def _send(self, command: str, count: int = 0, act: Callable[[], None] | None = None) -> list[str]:
         assert self.process.stdin is not None

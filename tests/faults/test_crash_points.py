@@ -28,16 +28,16 @@ pytestmark = [pytest.mark.full, pytest.mark.stack]
 BARS = tuple(f"silver.bars_{grain}" for grain in GRAINS)
 
 
-def spark_points(*tables: str) -> list[str]:
+def points_of(*tables: str) -> list[str]:
     """Return the points of tables that are staged together and published one after another."""
-    staged = [point for table in tables for point in (f"branch lakehouse.{table}", "stage")]
+    staged = [point for table in tables for point in (f"reference {table}", f"stage {table}")]
     return staged + [point for table in tables for point in (f"rows {table}", f"drop reference {table}")]
 
 
 POINTS = {
-    "clean": [*spark_points("silver.tick_rejects", "silver.ticks"), "rows evidence.publications"],
-    "sample": spark_points("silver.features", "silver.labels"),
-    "bars": [point for table in BARS for point in spark_points(table)],
+    "clean": [*points_of("silver.tick_rejects", "silver.ticks"), "rows evidence.publications"],
+    "sample": points_of("silver.features", "silver.labels"),
+    "bars": [point for table in BARS for point in points_of(table)],
 }
 INPUTS = {"clean": ["raw.ticks"], "sample": ["silver.ticks", "evidence.publications"], "bars": ["silver.ticks", "evidence.publications"]}
 TABLES = {
@@ -88,10 +88,15 @@ def kills(points: Sequence[str]) -> list[tuple[int, str]]:
     """Return where to kill: after every point, and before each that changes what readers see.
 
     Nothing durable lies between a stage and the commit of rows that follows it: after the one is before the other, and is tried once.
+    Before the first point the files are written and no table knows of them.
     """
     both = [(index, side) for index in range(len(points)) for side in ("before", "after")]
     is_rows = [point.startswith("rows ") for point in (*points, "")]
-    return [(i, side) for i, side in both if is_rows[i] or (side == "after" and not (points[i] == "stage" and is_rows[i + 1]))]
+    return [
+        (i, side)
+        for i, side in both
+        if i == 0 or is_rows[i] or (side == "after" and not (points[i].startswith("stage ") and is_rows[i + 1]))
+    ]
 
 
 @pytest.mark.parametrize("writer", ["clean", "sample", "bars"])

@@ -13,14 +13,14 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
+from pyiceberg.manifest import DataFile
 
 from tests.faults.crash_parent import Child, Witness, show
 from tests.faults.scenario import DAY, MARKET, OTHER_DAY, SOURCE, SYMBOL
@@ -30,10 +30,11 @@ from tick_assets.domain.signals import Strategy
 from tick_assets.lakehouse import datasets, publications, raw_ticks
 from tick_assets.lakehouse.catalog import Lakehouse, day_filter
 from tick_assets.lakehouse.content_hash import content_hash
+from tick_assets.lakehouse.day_files import in_this_process
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.lakehouse.replication import reconcile
-from tick_assets.lakehouse.silver import DayCounts, clean_day, sample_day
+from tick_assets.lakehouse.silver import DayCounts, Partitions, event_files, tick_files
 from tick_assets.lakehouse.vendors.faults import FaultScript
 from tick_assets.lakehouse.vendors.synthetic import generate_folder
 from tick_assets.lakehouse.vendors.twin import TwinFolder, TwinServer
@@ -175,21 +176,16 @@ def make_silver(lake: Lake) -> None:
     days = (DAY, OTHER_DAY)
     partitions = publications.partitions_of(lake.store, [SYMBOL], days, [SOURCE])
     raw_ticks.write_days(lake.lakehouse, lake.store, [SYMBOL], days, [SOURCE], print)
-    for day in days:
-        key = (SYMBOL, day)
-        raw = raw_ticks.read_day(lake.store, SYMBOL, day, [SOURCE])[1].filter("is_current")
-        ticks = clean_day(key, raw, True, partitions.publication_ids)
-        events = sample_day(key, ticks, market, Strategy())
-        write(lake.lakehouse, "silver.ticks", ticks)
-        write(lake.lakehouse, "silver.features", events)
-        write(lake.lakehouse, "silver.labels", events.filter(pl.col("label").is_not_null()))
+    put(lake.lakehouse, tick_files(in_this_process, lake.lakehouse, partitions, lake.lakehouse.snapshot_id("raw.ticks")), partitions)
+    put(lake.lakehouse, event_files(in_this_process, lake.lakehouse, partitions, market, Strategy()), partitions)
     counts = [DayCounts(SYMBOL, day, 1, lake.lakehouse.partition_rows("silver.ticks")[SYMBOL, day], 0) for day in days]
     hashes = {(SYMBOL, day): content_hash(lake.lakehouse, "silver.ticks", day_filter(SYMBOL, day)) for day in days}
     publications.record(lake.lakehouse, partitions, counts, hashes, datetime(2024, 2, 8, tzinfo=UTC))
 
 
-def write(lakehouse: Lakehouse, table: str, rows: pl.DataFrame) -> None:
-    lakehouse.append(table, rows.select(name for name in lakehouse.arrow_schema(table).names))
+def put(lakehouse: Lakehouse, files: Mapping[str, Sequence[DataFile]], partitions: Partitions) -> None:
+    for table, made in files.items():
+        lakehouse.replace_files(table, made, partitions.row_filter)
 
 
 def kills(points: Sequence[str]) -> list[tuple[int, str]]:

@@ -13,7 +13,7 @@ from tests.faults.crash_parent import Child
 from tests.faults.scenario import DAY, SYMBOL, Scenario
 from tick_assets.lakehouse.catalog import Lakehouse, day_filter
 from tick_assets.lakehouse.content_hash import content_hash
-from tick_assets.lakehouse.partition_files import file_counts
+from tick_assets.lakehouse.day_files import day_tasks
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.settings import Settings
 
@@ -28,7 +28,7 @@ def scatter(lakehouse: Lakehouse, table: str) -> None:
     lakehouse.replace_rows(table, rows[:0], day_filter(SYMBOL, DAY))
     for i in range(FILES):
         lakehouse.append(table, rows[i::FILES])
-    assert file_counts(lakehouse, table, day_filter(SYMBOL, DAY), lakehouse.snapshot_id(table)) == {(SYMBOL, DAY): FILES}
+    assert [len(task.files) for task in day_tasks(lakehouse, table, day_filter(SYMBOL, DAY), lakehouse.snapshot_id(table))] == [FILES]
 
 
 def test_scattered_partitions_give_the_same_silver(data_stack: Settings, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.full, pytest.mark.stack]
 TABLES = ("silver.tick_rejects", "silver.ticks", "evidence.publications")
 DBT_AT_WORK_S = 8.0
 """So long after its start dbt has connected and is building views or running their tests."""
-STAGING_TICKS = 4
+STAGING_TICKS = 3
 """The commit point of `clean_ticks` at which rejects are staged, ticks are not, and nothing is published."""
 
 
@@ -61,7 +61,7 @@ def test_server_stopped_while_silver_is_written(
         expected[state] = witness.hashes()
     scenario.enter("A", ["raw.ticks"])
     started = time.monotonic()
-    exit_code = child.run_and(STAGING_TICKS, lambda: supervisor.down(print, [server]))
+    exit_code = child.run_and(STAGING_TICKS, lambda: supervisor.down(print, [server]), is_held=True)
     print(f"\n{server} stopped: exit code {exit_code} after {time.monotonic() - started:.0f} s, {reason(child)}")
     assert exit_code == 1
     assert f"Expected {server} at 127.0.0.1:" in reason(child)
@@ -81,7 +81,7 @@ def test_trino_stopped_while_gold_is_built(data_stack: Settings, scenario: Scena
     child.run()
     views = gold_views(data_stack)
     started = time.monotonic()
-    exit_code = child.run_and(1, lambda: (time.sleep(DBT_AT_WORK_S), supervisor.down(print, ["trino"])))
+    exit_code = child.run_and(1, lambda: (time.sleep(DBT_AT_WORK_S), supervisor.down(print, ["trino"])), is_held=False)
     print(f"\ntrino stopped: exit code {exit_code} after {time.monotonic() - started:.0f} s, {reason(child)}")
     assert exit_code == 1
     assert "Expected trino at 127.0.0.1:" in reason(child)

@@ -16,7 +16,7 @@ from tick_assets.lakehouse.importers.importing import ImportReport, find_files, 
 from tick_assets.lakehouse.raw_csv import canonical_sha256, rows_from_ticks
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.lakehouse.raw_ticks import read_day
-from tick_assets.lakehouse.silver import clean_day
+from tick_assets.lakehouse.silver import REJECTS, clean_day
 from tick_assets.lakehouse.vendors.wire_formats import decode_hour
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -36,7 +36,7 @@ def rejects_of(store: RawStore, report: ImportReport, symbol: str) -> dict[str, 
     for day in report.dates:
         _, rows = read_day(store, symbol, day.date, ())
         if len(rows):
-            counted.update(clean_day((symbol, day.date), rows, False, {(symbol, day.date): "p"})["reason_code"].to_list())
+            counted.update(clean_day((symbol, day.date), rows, {(symbol, day.date): "p"})[REJECTS]["reason_code"].to_list())
     return dict(counted)
 
 
