@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.integration import gold_from_raw
@@ -98,6 +98,7 @@ def test_bars_have_the_columns_of_their_table(grain: str) -> None:
     assert set(TABLES[f"silver.bars_{grain}"].column_types) <= set(made[table_of(grain)].columns)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 86_399_999), st.integers(1, 10**6), st.integers(0, 500)), min_size=1, max_size=200))
 def test_every_grain_holds_every_tick_once(found: list[tuple[int, int, int]]) -> None:
     rows = quotes(*((stamp / 1000, i, bid, bid + spread) for i, (stamp, bid, spread) in enumerate(found)))
@@ -113,11 +114,12 @@ def test_prices_are_points_divided_by_the_factor_once(grain: str) -> None:
     rows = quotes(*((3_600 * i, i, 109_990 + i, 110_003 + i) for i in range(24))).with_columns(
         pl.lit(100_000, pl.Int32).alias("price_factor")
     )
-    made = bars_of_day(KEY, rows, 1).filter(pl.col("grain") == grain)
+    made = bars_of_day(KEY, rows, 1)[table_of(grain)]
     assert made["open"].to_list() == [(219_993 + 2 * i) / 200_000 for i in range(24)]
     assert made["bid_close"].to_list() == [(109_990 + i) / 100_000 for i in range(24)]
 
 
+@settings(deadline=None)
 @given(st.permutations(range(12)))
 def test_order_of_rows_changes_nothing(order: list[int]) -> None:
     rows = quotes(*((i // 3, i, 100_000 + 7 * i % 5, 100_003 + 7 * i % 5) for i in range(12)))
