@@ -11,8 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tick_assets.settings import Settings, load_settings
+
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
+"""A test says what is true, not how fast: on a loaded machine a deadline fails what is right."""
 
 PORTS = ("postgres", "s3", "trino", "mlflow", "dagster_code", "dagster", "service")
 KEPT = ("TICK_CACHE", "TICK_TEST_DATA")
