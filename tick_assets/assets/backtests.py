@@ -17,7 +17,6 @@ from tick_assets.assets.reporting import bar_plot, now, reporting, table
 from tick_assets.domain.orders import orders_from_views, signal_keys
 from tick_assets.domain.replays import compare_trades
 from tick_assets.domain.report import ReportData, render_report
-from tick_assets.lakehouse import hour_ledger
 from tick_assets.resources import Road
 from tick_assets.tracking import judgement
 from tick_assets.tracking.judgement import Case, Decision
@@ -143,7 +142,7 @@ def _judge(road: Road, case: Case) -> dict[str, Any]:
         case,
         validation,
         windows,
-        hour_ledger.window_completeness(road.lakehouse, road.market, case.symbol, *case.dataset.window),
+        judgement.completeness_of(case),
         leaks,
         mismatches,
     )

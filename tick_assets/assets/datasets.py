@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from tick_assets.assets.reporting import MODEL_OWNERS, bar_plot, reporting, table
-from tick_assets.lakehouse import datasets
+from tick_assets.lakehouse import datasets, hour_ledger
 from tick_assets.lakehouse.dataset_folder import DatasetFolder, export
 from tick_assets.partitions import ALL_DATES, MODELS, models_of
 from tick_assets.resources import DBT_PROJECT, Road
@@ -67,10 +67,13 @@ def _pin(road: Road, folder: DatasetFolder, versions: DatasetVersions, symbol: s
         "to": dataset.last.isoformat(),
         "events": len(examples),
         "labels": int(examples["label"].is_not_null().sum()),
+        "completeness": "not stated" if (share := dataset.completeness(symbol)) is None else f"{share:.4f}",
+        "incomplete_days": sum(day.hours_ok < day.hours_expected for day in datasets.days_from(dataset.manifest)),
     }
 
 
 def _pin_published(road: Road, symbol: str) -> datasets.Dataset:
     first, last = datasets.window_of(road.lakehouse, symbol, road.settings.train_from, road.settings.train_to)
-    request = datasets.DatasetRequest((symbol,), first, last, datasets.view_sql_sha256(DBT_PROJECT.project_dir))
+    complete = hour_ledger.days_complete(road.lakehouse, road.market, (symbol,), first, last)
+    request = datasets.DatasetRequest((symbol,), first, last, datasets.view_sql_sha256(DBT_PROJECT.project_dir), completeness=complete)
     return datasets.create(road.lakehouse, road.object_store, request)

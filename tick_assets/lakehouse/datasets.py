@@ -33,6 +33,7 @@ from tick_assets.domain.passports import canonical_json, sha256_hex
 from tick_assets.domain.ticks import Ticks
 from tick_assets.lakehouse.catalog import MAIN, Filter, partition_filter
 from tick_assets.lakehouse.content_hash import combine, frame_hashes, partition_hashes
+from tick_assets.lakehouse.hour_ledger import DayCompleteness, share_of
 from tick_assets.lakehouse.tables import definition_of
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class DatasetRequest:
     view_sql_sha256: str = ""
     feature_set: str = FEATURE_SET
     label_set: str = LABEL_SET
+    completeness: tuple[DayCompleteness, ...] = ()
+    """What `hour_ledger.days_complete` said of the window; it is pinned with the rows."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,10 @@ class Dataset:
     @property
     def is_synthetic(self) -> bool:
         return bool(self.manifest["is_synthetic"])
+
+    def completeness(self, symbol: str) -> float | None:
+        """Return the share of a symbol's expected hours that were `ok` when the dataset was made; null in one that states none."""
+        return share_of([day for day in days_from(self.manifest) if day.symbol == symbol])
 
     @property
     def content_key(self) -> str:
@@ -241,7 +248,7 @@ def current_content_key(lakehouse: Lakehouse, dataset: Dataset) -> str:
     """Return the content key that a dataset of the same request would have now; nothing is tagged."""
     manifest = dataset.manifest
     request = DatasetRequest(
-        dataset.symbols, *dataset.window, manifest["view_sql_sha256"], manifest["feature_set"], manifest["label_set"]
+        dataset.symbols, *dataset.window, manifest["view_sql_sha256"], manifest["feature_set"], manifest["label_set"], days_from(manifest)
     )  # fmt: skip
     return _content_key(_content(lakehouse, request, {table: str(_required_snapshot(lakehouse, table)) for table in PINNED}))
 
@@ -277,6 +284,7 @@ def _content(lakehouse: Lakehouse, request: DatasetRequest, refs: Mapping[str, s
         "label_set": request.label_set,
         "view_sql_sha256": request.view_sql_sha256,
         "publications": [[row["symbol"], row["date"].isoformat(), row["publication_id"]] for row in published.to_dicts()],
+        "completeness": [[day.symbol, day.date, day.hours_ok, day.hours_expected] for day in request.completeness],
         "content_hash": sha256_hex(canonical_json(hashes)),
         "content_hashes": hashes,
         "rows": {table: sum(part.rows for part in found) for table, found in parts.items()},
@@ -296,6 +304,11 @@ def _check_features(lakehouse: Lakehouse, condition: Filter, refs: Mapping[str, 
                 f"Expected rows of {table} of the published ticks, was another publication on {len(stale)} days, first "
                 f"{first['symbol']} {first['date']}. Materialize {table.replace('.', '/')} for them again."
             )
+
+
+def days_from(manifest: Mapping[str, Any]) -> tuple[DayCompleteness, ...]:
+    """Return the completeness of each day that a manifest states; one made before it was stated has none."""
+    return tuple(DayCompleteness(*row) for row in manifest.get("completeness", ()))
 
 
 def _content_key(manifest: Mapping[str, Any]) -> str:

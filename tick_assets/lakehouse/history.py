@@ -188,10 +188,10 @@ def roll(lakehouse: Lakehouse, name: str, as_of: str) -> Roll:
     """Make a version that readers saw before current again (a tag, snapshot or time), and say which published dates that changes.
 
     Later snapshots stay, so rolling forward works the same way. A snapshot that was never current, such as the branch of a failed
-    audit, is refused with a `LookupError`.
+    audit, is refused with a `LookupError`. What a tag names was: tags outlive the log, which expiry cuts.
     """
     target = resolve_as_of(lakehouse, name, as_of)
-    if target not in {snapshot_id for _, snapshot_id in _shown(lakehouse.table(name))}:
+    if target not in {*(snapshot_id for _, snapshot_id in _shown(lakehouse.table(name))), *lakehouse.tags(name).values()}:
         known = [version.snapshot_id for version in versions(lakehouse, name) if version.was_current][-5:]
         raise LookupError(
             f"Expected a version of {name} that was current once, was snapshot {target}, which was not published. The last were {known}."

@@ -108,6 +108,35 @@ def completeness(ledger: Ledger, market: Market, symbol: str, dates: Sequence[da
     return sum(key in ok for key in expected) / len(expected) if expected else 0.0
 
 
+@dataclass(frozen=True)
+class DayCompleteness:
+    """How many of a symbol's expected hours of one UTC date are `ok`."""
+
+    symbol: str
+    date: str
+    hours_ok: int
+    hours_expected: int
+
+
+def days_complete(lakehouse: Lakehouse, market: Market, symbols: Sequence[str], first: date, last: date) -> tuple[DayCompleteness, ...]:
+    """Return the completeness of every date of a window, both ends included, on which the market opens, from the ledger as it stands."""
+    rows = lakehouse.frame("evidence.hour_ledger", partition_filter(tuple(symbols), first, last)).to_dicts()
+    ok = {(row["symbol"], row["date"], row["hour"]) for row in rows if row["state"] == HourState.OK}
+    dates = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    return tuple(
+        DayCompleteness(symbol, day.isoformat(), sum((symbol, day, hour) in ok for hour in expected), len(expected))
+        for symbol in sorted(symbols)
+        for day in dates
+        if (expected := expected_hours(market, symbol, day))
+    )
+
+
+def share_of(days: Sequence[DayCompleteness]) -> float | None:
+    """Return the share of expected hours that are `ok`, null where none is expected."""
+    expected = sum(day.hours_expected for day in days)
+    return sum(day.hours_ok for day in days) / expected if expected else None
+
+
 def window_completeness(lakehouse: Lakehouse, market: Market, symbol: str, first: date, last: date) -> float:
     """Return `completeness` of every date of a window, both ends included, from the ledger as it stands."""
     rows = lakehouse.frame("evidence.hour_ledger", partition_filter(symbol, first, last)).to_dicts()

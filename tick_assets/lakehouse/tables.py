@@ -197,7 +197,7 @@ _DEFINITIONS = (
     TableDefinition(
         "evidence.resources",
         "run_id string, stage string, symbol string, date date, started_at timestamp, seconds double, peak_mb double, rows long,"
-        "detail_json string",
+        "detail_json string, mb double, ticks long",
         ("stage", "started_at"),
     ),
 )

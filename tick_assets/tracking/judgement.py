@@ -21,6 +21,7 @@ from tick_assets.domain.passports import canonical_json, finite, sha256_hex
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.splits import DateSplit, split_dates
 from tick_assets.domain.training import BoosterParams, Configuration, SearchResult, Trial, feature_ranges, fit_final, golden, search
+from tick_assets.lakehouse import hour_ledger
 from tick_assets.lakehouse.catalog import Lakehouse
 from tick_assets.lakehouse.datasets import Dataset, fetch, read_training_set
 from tick_assets.lakehouse.object_store import ObjectStore
@@ -151,9 +152,18 @@ def make_candidate(case: Case, on_trial: Callable[[Trial], None]) -> Fitted:
         "price_factor": instrument.price_factor,
         "digits": instrument.digits,
         "is_synthetic": case.dataset.is_synthetic,
+        "completeness": completeness_of(case),
         "seed": SEED,
     }
     return Fitted(result, model, golden(model, searched.features), record)
+
+
+def completeness_of(case: Case) -> float:
+    """Return the share of expected hours that the case's dataset holds, as pinned with it; of one made without, from the ledger now."""
+    pinned = case.dataset.completeness(case.symbol)
+    if pinned is not None:
+        return pinned
+    return hour_ledger.window_completeness(case.bench.lakehouse, case.bench.market, case.symbol, *case.dataset.window)
 
 
 def keep_candidate(case: Case, fitted: Fitted, version: str, mlflow_run_id: str, recorded_at: datetime) -> None:

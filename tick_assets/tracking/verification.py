@@ -17,8 +17,8 @@ from tick_assets.domain import evaluation, gates, leakage
 from tick_assets.domain.kernel import run_kernel
 from tick_assets.domain.passports import finite, sha256_hex
 from tick_assets.domain.training import feature_ranges, fit_final
-from tick_assets.lakehouse import datasets, hour_ledger
-from tick_assets.tracking.judgement import LEAK_DATES, Case
+from tick_assets.lakehouse import datasets
+from tick_assets.tracking.judgement import LEAK_DATES, Case, completeness_of
 
 TOLERANCE = 1e-9
 """Relative. Equal input gives equal figures on one machine; another processor may round the last digit of a sum differently."""
@@ -132,7 +132,14 @@ def _verdict(case: Case, verdict: Mapping[str, Any], terminal_mismatches: int) -
     validation = evaluation.evaluate_validation(case.search_result, _ledger(case, verdict))
     windows = [evaluation.WindowRow(**row) for row in case.store.read(case.version, "walk_forward")["windows"]]
     figures = evaluation.gate_figures(
-        validation, case.search_result, case.test, windows, _completeness(case), _leaks(case), terminal_mismatches, _openings(case, verdict)
+        validation,
+        case.search_result,
+        case.test,
+        windows,
+        completeness_of(case),
+        _leaks(case),
+        terminal_mismatches,
+        _openings(case, verdict),
     )
     made = gates.evaluate(case.bench.policy, figures, case.model_id)
     return [
@@ -171,10 +178,6 @@ def _openings(case: Case, verdict: Mapping[str, Any]) -> int:
     rows = case.bench.lakehouse.frame("evidence.verdicts", condition, columns=("model_sha256", "decided_at"))
     opened = rows.filter(rows["decided_at"] <= verdict["decided_at"])["model_sha256"].to_list()
     return len({*opened, case.record["model_sha256"]})
-
-
-def _completeness(case: Case) -> float:
-    return hour_ledger.window_completeness(case.bench.lakehouse, case.bench.market, case.symbol, *case.dataset.window)
 
 
 def _leaks(case: Case) -> int:

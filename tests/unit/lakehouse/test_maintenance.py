@@ -232,6 +232,8 @@ def test_time_whose_version_expired_is_refused_not_answered_with_an_older_one(la
         history.resolve_as_of(lakehouse, TABLE, second)
     assert len(lakehouse.frame(TABLE, ref=str(history.resolve_as_of(lakehouse, TABLE, third)))) == 30
     assert len(lakehouse.frame(TABLE, ref="first")) == 10
+    history.roll(lakehouse, TABLE, "first")
+    assert len(lakehouse.frame(TABLE)) == 10
 
 
 @pytest.mark.parametrize("table", ["silver.ticks", "silver.labels"])

@@ -1,0 +1,213 @@
+"""The resource ledger: what each step of a run cost, measured while it works, and `evidence.resources`, which keeps it.
+
+What belongs here: measuring, the files of the state folder, the table, figures per million ticks. What must not: Dagster, plots.
+
+    resources/<run>.jsonl    one line a step that was done, appended when it ends: no commit, no server
+
+What a step wrote is not asked of the step: Iceberg says it of every snapshot. The ticks of a step are the published vendor rows of its
+symbols and dates, so that all steps of the road have the same measure; a step of models has all published dates of its symbols.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import psutil
+
+from tick_assets.lakehouse.catalog import partition_filter
+from tick_assets.lakehouse.durable_files import make_folder
+from tick_assets.lakehouse.evidence import parse_time, read_lines
+from tick_assets.lakehouse.tables import TABLES
+
+if TYPE_CHECKING:
+    from tick_assets.lakehouse.catalog import Lakehouse
+
+TABLE = "evidence.resources"
+PUBLICATIONS = "evidence.publications"
+ALSO_WRITTEN = {"silver/ticks": ("silver.tick_rejects",), "silver/features": ("silver.labels",)}
+"""Tables of a step besides the one that it is named for."""
+KEPT_FOR = timedelta(days=90)
+"""How long a run's file stays once its lines are in the table."""
+_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run: what it works on. Without symbols it is not measured by ticks."""
+
+    run_id: str
+    stage: str
+    symbols: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    """The first and the last date of a step of dates, else nothing."""
+    code_commit: str = "unknown"
+
+
+@dataclass
+class Usage:
+    """What a step used; complete once the step has ended."""
+
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+# Measuring.
+
+
+@contextmanager
+def measured(step: Step, folder: Path | None) -> Iterator[Usage]:
+    """Measure the work inside, and append it to the run's file unless it fails or there is no folder."""
+    usage, begun, cpu = Usage(), time.perf_counter(), time.process_time()
+    with _watching_memory(usage):
+        yield usage
+    usage.seconds, usage.cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
+    if folder is not None:
+        _append(folder, step, usage)
+
+
+@contextmanager
+def _watching_memory(usage: Usage) -> Iterator[None]:
+    """Note the highest memory of this process and all its children, Spark's virtual machine and workers too, every half second."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while True:
+            usage.peak_mb = max(usage.peak_mb, memory_mb(psutil.Process()))
+            if done.wait(_EVERY_S):
+                return
+
+    thread = threading.Thread(target=watch, name="memory-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def memory_mb(process: psutil.Process) -> float:
+    """Return the resident memory of a process and its children in MB; pages that two of them share count twice."""
+    found = 0
+    for each in (process, *process.children(recursive=True)):
+        try:
+            found += each.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return found / 1e6
+
+
+def _append(folder: Path, step: Step, usage: Usage) -> None:
+    make_folder(folder)
+    line = {
+        **vars(step),
+        "started_at": usage.started_at.isoformat(),
+        "seconds": round(usage.seconds, 4),
+        "cpu_seconds": round(usage.cpu_seconds, 4),
+        "peak_mb": round(usage.peak_mb, 1),
+    }
+    with (folder / f"{step.run_id}.jsonl").open("ab") as stream:
+        stream.write(json.dumps(line).encode() + b"\n")
+
+
+# The table.
+
+
+def ingest(lakehouse: Lakehouse, folder: Path, now: datetime) -> int:
+    """Bring the lines of runs that are not in the table into it, in one commit, and return how many; a repeat changes nothing.
+
+    Files whose lines are in the table are removed after KEPT_FOR.
+    """
+    runs = {path: read_lines(path.read_bytes()) for path in sorted(folder.glob("*.jsonl"))}
+    known = set(lakehouse.frame(TABLE, columns=("run_id", "stage", "started_at")).rows())
+    new = {path: lines for path, lines in runs.items() if any(_key(line) not in known for line in lines)}
+    rows = [_row(lakehouse, line) for lines in new.values() for line in lines]
+    lakehouse.replace_keys(TABLE, rows, ("run_id",))
+    for path in runs.keys() - new.keys():
+        if datetime.fromtimestamp(path.stat().st_mtime, UTC) + KEPT_FOR < now:
+            path.unlink()
+    return len(rows)
+
+
+def _key(line: Mapping[str, Any]) -> tuple[str, str, datetime]:
+    return line["run_id"], line["stage"], parse_time(line["started_at"])
+
+
+def _row(lakehouse: Lakehouse, line: Mapping[str, Any]) -> dict[str, Any]:
+    started, symbols = parse_time(line["started_at"]), line["symbols"]
+    written = _written(lakehouse, line["stage"], started, started + timedelta(seconds=line["seconds"]))
+    return {
+        "run_id": line["run_id"],
+        "stage": line["stage"],
+        "symbol": symbols[0] if len(symbols) == 1 else None,
+        "date": date.fromisoformat(line["dates"][-1]) if line["dates"] else None,
+        "started_at": started,
+        "seconds": line["seconds"],
+        "peak_mb": line["peak_mb"],
+        "rows": written[0] if written else None,
+        "mb": written[1] / 1e6 if written else None,
+        "ticks": _ticks(lakehouse, symbols, line["dates"]),
+        "detail_json": json.dumps({name: line[name] for name in ("symbols", "dates", "cpu_seconds", "code_commit")}),
+    }
+
+
+def _written(lakehouse: Lakehouse, stage: str, begun: datetime, ended: datetime) -> tuple[int, int] | None:
+    """Return the rows and bytes that became visible in the tables of a step while it ran; none where it has no table."""
+    tables = [name for name in (stage.replace("/", "."), *ALSO_WRITTEN.get(stage, ())) if name in TABLES]
+    totals = [0, 0]
+    for name in tables:
+        table = lakehouse.table(name)
+        for entry in table.history():
+            snapshot = table.snapshot_by_id(entry.snapshot_id)
+            if snapshot and snapshot.summary and begun.timestamp() * 1000 <= entry.timestamp_ms <= ended.timestamp() * 1000 + 1:
+                figures = snapshot.summary.additional_properties
+                totals[0] += int(figures.get("added-records", 0))
+                totals[1] += int(figures.get("added-files-size", 0))
+    return (totals[0], totals[1]) if tables else None
+
+
+def _ticks(lakehouse: Lakehouse, symbols: Sequence[str], dates: Sequence[str]) -> int | None:
+    """Return the published vendor rows of these symbols and dates (none: all dates); none where a step has no symbols."""
+    if not symbols:
+        return None
+    first, last = (date.fromisoformat(dates[0]), date.fromisoformat(dates[-1])) if dates else (None, None)
+    found = lakehouse.frame(PUBLICATIONS, partition_filter(list(symbols), first, last), columns=("raw_rows",))
+    return int(found["raw_rows"].fill_null(0).sum()) or None
+
+
+# Figures.
+
+
+def per_million_ticks(lakehouse: Lakehouse) -> pl.DataFrame:
+    """Return each step by time, with its seconds and written MB per million ticks; null for a step that has no ticks."""
+    million = pl.col("ticks") / 1e6
+    return (
+        lakehouse.frame(TABLE)
+        .sort("started_at")
+        .with_columns((pl.col("seconds") / million).alias("seconds_per_million"), (pl.col("mb") / million).alias("mb_per_million"))
+    )
+
+
+def by_stage(steps: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return one row a stage: how often it ran, over how many ticks, medians per million ticks, and the highest memory."""
+    figures = (
+        pl.len().alias("runs"),
+        pl.col("ticks").sum(),
+        pl.col("rows").sum(),
+        pl.col("seconds").sum().round(2),
+        pl.col("seconds_per_million").median().round(3),
+        pl.col("mb_per_million").median().round(3),
+        pl.col("peak_mb").max().round(1),
+        pl.col("started_at").max().alias("last_started_at"),
+    )
+    return steps.group_by("stage").agg(*figures).sort("stage").to_dicts()
