@@ -142,14 +142,17 @@ def link_raw(store: RawStore, target: Path, plan: Plan) -> int:
             if manifest is None:
                 continue
             names = [store.manifest_path(source, symbol, day), *(store.revision_path(source, symbol, each) for each in manifest.revisions)]
-            for path in names:
+            responses = {store.response_path(source, symbol, hour) for hour in manifest.hours if hour.response_sha256}
+            for path in [*names, *sorted(path for path in responses if path.is_file())]:
                 _link(path, target / path.relative_to(store.root))
-                count += 1
+            count += len(names)
     return count
 
 
 def _link(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():  # a delivery of several dates
+        return
     try:
         os.link(path, target)
     except OSError:

@@ -165,6 +165,8 @@ def _send(objects: ObjectStore, file: ReplicaFile) -> bool:
 
 
 def _put(objects: ObjectStore, file: ReplicaFile) -> bool:
+    if not file.path.is_file():
+        raise ValueError(f"Expected {file.path}, was missing. Run `tick raw verify`, and `tick raw restore --from-replica` if it was sent.")
     content = file.path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != file.sha256:

@@ -72,6 +72,7 @@ def test_link_raw_gives_a_store_of_its_own_with_the_same_bytes(store: RawStore, 
     assert rebuild.link_raw(store, other.root, plan_of(store, ["EURUSD"])) == 2
     assert other.symbols("dukascopy") == ("EURUSD",)
     assert other.read_date("dukascopy", "EURUSD", MONDAY).equals(store.read_date("dukascopy", "EURUSD", MONDAY))
+    assert other.verify() == []
 
 
 def test_link_raw_later_revision_in_one_folder_leaves_the_other(store: RawStore, tmp_path: Path) -> None:
