@@ -168,12 +168,12 @@ NEXT_ROW = "1549242000123,1.14521,1.14518,1.87,2.87\n"
 @pytest.mark.parametrize(
     ("name", "content", "rows"),
     [
-        ("a.csv.gz", gzip.compress((NODE_HEADER + NODE_ROW).encode()), 1),
-        ("a.csv.gz", gzip.compress((NODE_HEADER + NODE_ROW).encode()) + gzip.compress(NEXT_ROW.encode()), 2),
+        ("a.csv.gz", gzip.compress((NODE_HEADER + NODE_ROW).encode(), mtime=0), 1),
+        ("a.csv.gz", gzip.compress((NODE_HEADER + NODE_ROW).encode(), mtime=0) + gzip.compress(NEXT_ROW.encode(), mtime=0), 2),
         ("a.zip", zipped({"a.csv": NODE_HEADER + NODE_ROW, "sub/b.csv": NODE_HEADER + NEXT_ROW}), 2),
         ("a.zip", zipped({"a.csv": NODE_HEADER + NODE_ROW, "a.txt": "Status report: 1 tick, no gaps"}), 1),
         ("a.zip", zipped({"a.json": f"[[{NODE_ROW.strip()}]]"}), 1),
-        ("a.json.gz", gzip.compress(f"[[{NODE_ROW.strip()}]]".encode()), 1),
+        ("a.json.gz", gzip.compress(f"[[{NODE_ROW.strip()}]]".encode(), mtime=0), 1),
     ],
 )
 def test_import_packed_files_have_all_rows(store: RawStore, market: Market, tmp_path: Path, name: str, content: bytes, rows: int) -> None:
@@ -183,7 +183,7 @@ def test_import_packed_files_have_all_rows(store: RawStore, market: Market, tmp_
 @pytest.mark.parametrize(
     ("name", "content", "named"),
     [
-        ("a.csv.gz", gzip.compress(NODE_ROW.encode() * 100)[:-9], "cut"),
+        ("a.csv.gz", gzip.compress(NODE_ROW.encode() * 100, mtime=0)[:-9], "cut"),
         ("a.csv.gz", b"\x1f\x8b" + b"\x00" * 30, "gz file"),
         ("a.csv.gz", (NODE_HEADER + NODE_ROW).encode(), "gz file"),
         ("a.zip", zipped({"a.csv": NODE_HEADER + NODE_ROW})[:-30], "zip archive"),
@@ -204,7 +204,7 @@ def test_import_broken_package_is_refused_and_leaves_nothing(
 
 def test_texts_of_a_bomb_stops_at_the_limit() -> None:
     with pytest.raises(ImportRefusedError, match="at most 1000 bytes"):
-        list(texts_of("a.csv.gz", gzip.compress(b"0" * 10**6), limit=1000))
+        list(texts_of("a.csv.gz", gzip.compress(b"0" * 10**6, mtime=0), limit=1000))
     with pytest.raises(ImportRefusedError, match="at most 1000 bytes"):
         list(texts_of("a.zip", zipped({"a.csv": "0" * 10**6}), limit=1000))
 
