@@ -34,4 +34,6 @@ def data_report(context: dg.AssetExecutionContext, road: Road) -> dg.Materialize
         path = road.settings.reports_dir / "data.html"
         write_file(path, page.encode())
     report.values |= {"report": dg.MetadataValue.path(path), "symbols_not_in_market_file": ", ".join(unknown) or "none"}
-    return dg.MaterializeResult(metadata=report.metadata() | tick_statistics_metadata(statistics))
+    # Every date of a run gets its result's metadata; pictures of the whole lake are kept once, with the newest.
+    context.add_asset_metadata(tick_statistics_metadata(statistics), partition_key=context.partition_keys[-1])
+    return dg.MaterializeResult(metadata=report.metadata())
