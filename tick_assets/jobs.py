@@ -54,4 +54,19 @@ ingest_evidence_job = dg.define_asset_job(
     description="Signals and order events of the service as tables.",
 )
 
-ALL_JOBS = [ingest_ticks_job, ingest_live_ticks_job, ingest_side_values_job, train_models_job, deploy_champion_job, ingest_evidence_job]
+maintain_lakehouse_job = dg.define_asset_job(
+    "maintain_lakehouse_job",
+    selection=dg.AssetSelection.groups("maintenance"),
+    executor_def=IN_PROCESS,
+    description="What the runs cost, then compaction, expiry and sweeping of every table.",
+)
+
+ALL_JOBS = [
+    ingest_ticks_job,
+    ingest_live_ticks_job,
+    ingest_side_values_job,
+    train_models_job,
+    deploy_champion_job,
+    ingest_evidence_job,
+    maintain_lakehouse_job,
+]

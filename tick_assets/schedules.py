@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from tick_assets.jobs import ingest_evidence_job, ingest_ticks_job
+from tick_assets.jobs import ingest_evidence_job, ingest_ticks_job, maintain_lakehouse_job
 
 ingest_ticks_daily = dg.build_schedule_from_partitioned_job(
     ingest_ticks_job, name="ingest_ticks_daily", hour_of_day=3, minute_of_hour=0, default_status=dg.DefaultScheduleStatus.STOPPED
@@ -13,4 +13,13 @@ ingest_evidence_daily = dg.build_schedule_from_partitioned_job(
     ingest_evidence_job, name="ingest_evidence_daily", hour_of_day=3, minute_of_hour=30, default_status=dg.DefaultScheduleStatus.STOPPED
 )
 
-ALL_SCHEDULES = [ingest_ticks_daily, ingest_evidence_daily]
+maintain_lakehouse_weekly = dg.ScheduleDefinition(
+    name="maintain_lakehouse_weekly",
+    job=maintain_lakehouse_job,
+    cron_schedule="0 12 * * 6",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+)
+"""Saturday noon: the market is closed, and the daily runs are long done."""
+
+ALL_SCHEDULES = [ingest_ticks_daily, ingest_evidence_daily, maintain_lakehouse_weekly]

@@ -23,7 +23,8 @@ KEYS = {
     *(f"models/{name}" for name in ("candidate", "validation", "test", "walk_forward", "mt5_backtest", "gate_verdict")),
     "deployment/champion",
     *(f"evidence/{name}" for name in ("signals", "orders", "hour_ledger", "publications", "trials", "walk_forward_windows")),
-    *(f"evidence/{name}" for name in ("leak_findings", "verdicts")),
+    *(f"evidence/{name}" for name in ("leak_findings", "verdicts", "resources")),
+    "maintenance/lakehouse",
 }
 
 
@@ -80,6 +81,7 @@ JOBS = {
     "train_models_job": "MultiPartitionsDefinition",
     "deploy_champion_job": "MultiPartitionsDefinition",
     "ingest_evidence_job": "DailyPartitionsDefinition",
+    "maintain_lakehouse_job": "NoneType",
 }
 
 

@@ -11,5 +11,6 @@ Where do I go to…?
     the simulated terminal's backtest, verdict  `backtests`
     deploy                                      `deployment`
     signals and orders as tables                `evidence`
+    upkeep of the lake, what runs cost          `maintenance`
     what every materialization reports          `reporting`
 """

@@ -8,12 +8,12 @@ from __future__ import annotations
 import base64
 import io
 import os
-import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -21,7 +21,9 @@ import dagster as dg
 from tick_assets.domain.data_answers import answer
 from tick_assets.domain.sessions import LABELS
 from tick_assets.domain.tick_statistics import Figures, SymbolStatistics, by_date, by_session, total
+from tick_assets.lakehouse.resources_ledger import Step, Usage, measured
 from tick_assets.lakehouse.servers import silent_servers
+from tick_assets.partitions import models_of
 
 OWNERS = ["team:data"]
 MODEL_OWNERS = ["team:quant"]
@@ -37,13 +39,13 @@ class Report:
 
     started: float = field(default_factory=time.perf_counter)
     values: dict[str, Any] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
 
     def metadata(self) -> dict[str, Any]:
-        """Return the values with seconds and peak memory (of this process and its finished children) added."""
-        peak_kb = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        """Return the values with seconds and peak memory (of this process and its children while the asset worked) added."""
         return self.values | {
             "seconds": round(time.perf_counter() - self.started, 3),
-            "peak_memory_mb": round(peak_kb / 1024, 1),
+            "peak_memory_mb": round(self.usage.peak_mb, 1),
             "code_commit": os.environ.get("TICK_CODE_COMMIT", "unknown"),
         }
 
@@ -54,9 +56,25 @@ def reporting(context: dg.AssetExecutionContext, name: str) -> Iterator[Report]:
     report = Report()
     partitions = len(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else 0
     context.log.info(f"event=started asset={name} partitions={partitions}")
-    with naming_servers(context, "postgres", "s3"):
+    with naming_servers(context, "postgres", "s3"), measured(_step(context, name), _ledger_folder(context)) as report.usage:
         yield report
     context.log.info(f"event=finished asset={name} seconds={time.perf_counter() - report.started:.2f}")
+
+
+def _step(context: dg.AssetExecutionContext, name: str) -> Step:
+    """Return what the resource ledger is told of this run's work: symbols of models by their keys, of data by the run's scope."""
+    keys = list(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else []
+    commit = os.environ.get("TICK_CODE_COMMIT", "unknown")
+    if keys and "|" in keys[0]:
+        return Step(context.run.run_id, name, tuple(sorted({symbol for symbol, _ in models_of(keys)})), code_commit=commit)
+    scope, road = (getattr(context.resources, role, None) for role in ("scope", "road"))
+    symbols = scope.active(road.settings) if scope and road else ()
+    return Step(context.run.run_id, name, symbols, (min(keys), max(keys)) if keys else (), commit)
+
+
+def _ledger_folder(context: dg.AssetExecutionContext) -> Path | None:
+    road = getattr(context.resources, "road", None)
+    return road.settings.resources_dir if road else None
 
 
 @contextmanager

@@ -25,6 +25,7 @@ TOPICS = (
     "report",
     "datasets",
     "drill",
+    "maintain",
     "side",
     "models",
     "deploy",

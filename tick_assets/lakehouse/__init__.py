@@ -10,6 +10,7 @@ Where do I go to…?
 - define, read and write tables: `tables.py`, `catalog.py`; raw.ticks: `raw_ticks.py`; hash content: `content_hash.py`
 - clean and sample by Spark: `silver.py`, `spark.py`; bars: `bars.py`; stage, audit, publish: `publishing.py`, `publications.py`
 - one writer per partition at a time: `partition_locks.py`; a table's files by partition: `partition_files.py`; who is away: `servers.py`
+- compaction, expiry, orphans in their order: `maintenance.py`; what steps cost: `resources_ledger.py`
 - completeness: `hour_ledger.py`; statistics of published ticks: `data_statistics.py`
 - versions of a table, rolling back, columns that come later: `history.py`; a commit whose answer was lost: `commits.py`
 - rebuild the lake from raw and compare: `rebuild.py`
