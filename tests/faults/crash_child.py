@@ -63,6 +63,10 @@ def wrap(owner: Any, name: str, points: CommitPoints, label: Callable[..., str])
     setattr(owner, name, wrapped)
 
 
+PER_HOUR = ("delivered/", "quarantine/")
+"""Objects that are as many as hours, and sent by several threads at once."""
+
+
 def wrap_all(points: CommitPoints) -> None:
     """Wrap everything that makes a state durable: files, objects, catalog commits, DVC."""
     from dagster_dbt import DbtCliResource
@@ -72,7 +76,7 @@ def wrap_all(points: CommitPoints) -> None:
     from tick_assets.tracking.dataset_versions import DatasetVersions
 
     wrap(Path, "replace", points, file_label)
-    wrap(ObjectStore, "put_bytes", points, lambda self, key, *_, **__: f"put {family(key)}")
+    wrap(ObjectStore, "put_bytes", points, lambda self, key, *_, **__: "" if key.startswith(PER_HOUR) else f"put {family(key)}")
     wrap(SqlCatalog, "commit_table", points, commit_label)
     wrap(DbtCliResource, "cli", points, lambda self, arguments, *_, **__: f"dbt {arguments[0]}")
     wrap(DatasetVersions, "_dvc", points, lambda self, *commands: "dvc " + ",".join(command[0] for command in commands))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from tick_assets.lakehouse.live_recordings import (
     rows_of_delivery,
     waiting_recordings,
 )
-from tick_assets.lakehouse.raw_store import HOURS, RawStore
+from tick_assets.lakehouse.raw_store import HOURS, Manifest, RawStore
 from tick_assets.lakehouse.raw_ticks import read_day
 from tick_assets.settings import load_settings
 
@@ -251,8 +252,8 @@ def test_order_of_sources_decides_which_is_current(root: Path, store: RawStore, 
     write(root / "elsewhere", MORNING[:2], closed=True)
     ingest(root / "elsewhere", RawStore(store.root.parent / "vendor raw"), market, AFTER)
     (store.root.parent / "vendor raw" / SOURCE).rename(store.root / "vendor")
-    manifest = store.root / "vendor" / SYMBOL / f"{DAY}.manifest.json"
-    manifest.write_text(manifest.read_text().replace(SOURCE, "vendor"))
+    path = store.root / "vendor" / SYMBOL / f"{DAY}.manifest.json"
+    path.write_bytes(replace(Manifest.from_json(path.read_bytes()), source="vendor").to_json())
     day, rows = read_day(other, SYMBOL, DAY, order)
     assert (day.source, day.rows, set(rows.filter("is_current")["source"])) == (current, 7, {current})
 
