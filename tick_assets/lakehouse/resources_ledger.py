@@ -102,7 +102,7 @@ def memory_mb(process: psutil.Process) -> float:
     for each in (process, *process.children(recursive=True)):
         try:
             found += each.memory_info().rss
-        except psutil.NoSuchProcess:
+        except psutil.Error:  # it ended meanwhile
             continue
     return found / 1e6
 
