@@ -116,7 +116,7 @@ class RawStore:
         try:
             return Manifest.from_json(path.read_bytes())
         except RawStoreError as error:
-            raise RawStoreError(f"{source}/{symbol}/{path.name}: {error} Restore it: `tick raw restore`.") from error
+            raise RawStoreError(f"{source}/{symbol}/{path.name}: {error} Move it away, then `tick raw restore --from-replica`.") from error
 
     def manifest_sha256(self, source: str, symbol: str, day: date) -> str:
         """Return the hash of the manifest file as it stands."""
