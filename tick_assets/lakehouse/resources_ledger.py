@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import psutil
 
-from tick_assets.lakehouse.catalog import partition_filter
 from tick_assets.lakehouse.durable_files import make_folder
 from tick_assets.lakehouse.evidence import parse_time, read_lines
 from tick_assets.lakehouse.tables import TABLES
@@ -60,6 +59,15 @@ class Usage:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_mb: float = 0.0
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one snapshot added to a table, and when readers saw it (milliseconds since 1970)."""
+
+    at_ms: int
+    rows: int
+    bytes: int
 
 
 # Measuring.
@@ -131,7 +139,7 @@ def ingest(lakehouse: Lakehouse, folder: Path, now: datetime) -> int:
     runs = {path: read_lines(path.read_bytes()) for path in sorted(folder.glob("*.jsonl"))}
     known = set(lakehouse.frame(TABLE, columns=("run_id", "stage", "started_at")).rows())
     new = {path: lines for path, lines in runs.items() if any(_key(line) not in known for line in lines)}
-    rows = [_row(lakehouse, line) for lines in new.values() for line in lines]
+    rows = _rows(lakehouse, [line for lines in new.values() for line in lines])
     lakehouse.replace_keys(TABLE, rows, ("run_id",))
     for path in runs.keys() - new.keys():
         if datetime.fromtimestamp(path.stat().st_mtime, UTC) + KEPT_FOR < now:
@@ -143,46 +151,53 @@ def _key(line: Mapping[str, Any]) -> tuple[str, str, datetime]:
     return line["run_id"], line["stage"], parse_time(line["started_at"])
 
 
-def _row(lakehouse: Lakehouse, line: Mapping[str, Any]) -> dict[str, Any]:
-    started, symbols = parse_time(line["started_at"]), line["symbols"]
-    written = _written(lakehouse, line["stage"], started, started + timedelta(seconds=line["seconds"]))
+def _rows(lakehouse: Lakehouse, lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the lines as rows; each table is asked once, however many lines there are."""
+    if not lines:
+        return []
+    published = lakehouse.frame(PUBLICATIONS, columns=("symbol", "date", "raw_rows"))
+    commits = {name: _commits(lakehouse, name) for name in {name for line in lines for name in _tables_of(line["stage"])}}
+    return [_row(line, commits, published) for line in lines]
+
+
+def _row(line: Mapping[str, Any], commits: Mapping[str, Sequence[Commit]], published: pl.DataFrame) -> dict[str, Any]:
+    started, symbols, dates = parse_time(line["started_at"]), line["symbols"], [date.fromisoformat(day) for day in line["dates"]]
+    begun, ended = (int(at.timestamp() * 1000) for at in (started, started + timedelta(seconds=line["seconds"], milliseconds=1)))
+    tables = _tables_of(line["stage"])
+    written = [each for name in tables for each in commits[name] if begun <= each.at_ms <= ended]
     return {
         "run_id": line["run_id"],
         "stage": line["stage"],
         "symbol": symbols[0] if len(symbols) == 1 else None,
-        "date": date.fromisoformat(line["dates"][-1]) if line["dates"] else None,
+        "date": dates[-1] if dates else None,
         "started_at": started,
         "seconds": line["seconds"],
         "peak_mb": line["peak_mb"],
-        "rows": written[0] if written else None,
-        "mb": written[1] / 1e6 if written else None,
-        "ticks": _ticks(lakehouse, symbols, line["dates"]),
+        "rows": sum(each.rows for each in written) if tables else None,
+        "mb": sum(each.bytes for each in written) / 1e6 if tables else None,
+        "ticks": _ticks(published, symbols, dates),
         "detail_json": json.dumps({name: line[name] for name in ("symbols", "dates", "cpu_seconds", "code_commit")}),
     }
 
 
-def _written(lakehouse: Lakehouse, stage: str, begun: datetime, ended: datetime) -> tuple[int, int] | None:
-    """Return the rows and bytes that became visible in the tables of a step while it ran; none where it has no table."""
-    tables = [name for name in (stage.replace("/", "."), *ALSO_WRITTEN.get(stage, ())) if name in TABLES]
-    totals = [0, 0]
-    for name in tables:
-        table = lakehouse.table(name)
-        for entry in table.history():
-            snapshot = table.snapshot_by_id(entry.snapshot_id)
-            if snapshot and snapshot.summary and begun.timestamp() * 1000 <= entry.timestamp_ms <= ended.timestamp() * 1000 + 1:
-                figures = snapshot.summary.additional_properties
-                totals[0] += int(figures.get("added-records", 0))
-                totals[1] += int(figures.get("added-files-size", 0))
-    return (totals[0], totals[1]) if tables else None
+def _tables_of(stage: str) -> list[str]:
+    return [name for name in (stage.replace("/", "."), *ALSO_WRITTEN.get(stage, ())) if name in TABLES]
 
 
-def _ticks(lakehouse: Lakehouse, symbols: Sequence[str], dates: Sequence[str]) -> int | None:
+def _commits(lakehouse: Lakehouse, name: str) -> list[Commit]:
+    """Return what became visible in a table, as its snapshots say; those that expired are gone."""
+    table = lakehouse.table(name)
+    found = ((entry.timestamp_ms, table.snapshot_by_id(entry.snapshot_id)) for entry in table.history())
+    figures = ((at_ms, snapshot.summary.additional_properties) for at_ms, snapshot in found if snapshot and snapshot.summary)
+    return [Commit(at_ms, int(each.get("added-records", 0)), int(each.get("added-files-size", 0))) for at_ms, each in figures]
+
+
+def _ticks(published: pl.DataFrame, symbols: Sequence[str], dates: Sequence[date]) -> int | None:
     """Return the published vendor rows of these symbols and dates (none: all dates); none where a step has no symbols."""
     if not symbols:
         return None
-    first, last = (date.fromisoformat(dates[0]), date.fromisoformat(dates[-1])) if dates else (None, None)
-    found = lakehouse.frame(PUBLICATIONS, partition_filter(list(symbols), first, last), columns=("raw_rows",))
-    return int(found["raw_rows"].fill_null(0).sum()) or None
+    within = pl.col("date").is_between(dates[0], dates[-1]) if dates else pl.lit(True)
+    return int(published.filter(pl.col("symbol").is_in(list(symbols)) & within)["raw_rows"].fill_null(0).sum()) or None
 
 
 # Figures.
