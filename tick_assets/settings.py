@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     bar_ticks: int = Field(1000, gt=0)
     """Ticks in a bar of `bars_ticks`."""
     maintenance_keep_days: float = Field(7.0, ge=0)
-    """How old a snapshot must be before it may expire; one that a tag or branch names never does."""
+    """How many days back a table can be read as of a time; what a tag or branch names never expires."""
     maintenance_keep_snapshots: int = Field(20, ge=1)
     """How many of the newest snapshots of a table stay, however old they are."""
     maintenance_grace_hours: float = Field(24.0, ge=0)

@@ -2,8 +2,9 @@
 
 What belongs here: which snapshots may go, and the commit that drops them. What must not: deleting objects (`orphans` does, afterwards).
 
-A snapshot stays while it is young, among the newest, or named by a branch or tag. Datasets are pinned by tags, so before anything every
-known manifest must have its tags in their places: a tag that somebody removed by hand would take the rows of a dataset with it.
+A snapshot stays when readers saw it not long ago, when it is among the newest, and while a branch or tag names it. Datasets are pinned by
+tags, so before anything every known manifest must have its tags in their places: one that somebody removed by hand would take the rows of
+a dataset with it.
 
 The log of what was current is cut where a snapshot is dropped, as Iceberg's format demands and PyIceberg does not do (tried): it leaves
 older entries, and a time between them would be answered with rows of another time, by Trino too.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal
 
 from pyiceberg.exceptions import CommitFailedException
@@ -76,12 +78,23 @@ def require_pins(lakehouse: Lakehouse, known: Sequence[Dataset]) -> None:
 
 
 def expirable(table: Table, keep_last: int, before: datetime) -> list[int]:
-    """Return the snapshots that are older than `before`, not among the newest `keep_last`, and that no branch or tag names."""
+    """Return the snapshots that readers saw last before `before`, not among the newest `keep_last`, and that no branch or tag names."""
     named = {ref.snapshot_id for ref in table.refs().values()}
     ordered = sorted(table.snapshots(), key=lambda snapshot: (snapshot.sequence_number or 0, snapshot.timestamp_ms))
     newest = {snapshot.snapshot_id for snapshot in ordered[-keep_last:]} if keep_last else set()
-    old = (snapshot.snapshot_id for snapshot in ordered if snapshot.timestamp_ms < before.timestamp() * 1000)
-    return [snapshot_id for snapshot_id in old if snapshot_id not in named | newest]
+    replaced_ms = _replaced_at(table)
+    return [
+        snapshot.snapshot_id
+        for snapshot in ordered
+        if replaced_ms.get(snapshot.snapshot_id, snapshot.timestamp_ms) < before.timestamp() * 1000
+        and snapshot.snapshot_id not in named | newest
+    ]
+
+
+def _replaced_at(table: Table) -> dict[int, int]:
+    """Return when each snapshot that was current was replaced: an old one may have been what readers saw until a minute ago."""
+    log = table.history()
+    return {entry.snapshot_id: following.timestamp_ms for entry, following in pairwise(log)}
 
 
 def expire(lakehouse: Lakehouse, name: str, keep_last: int, before: datetime, is_dry: bool = False) -> int:

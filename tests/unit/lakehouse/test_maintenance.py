@@ -201,6 +201,17 @@ def test_expiry_keeps_what_is_young_newest_or_named(pinned: tuple[Lakehouse, Dat
     }
 
 
+def test_old_version_that_readers_saw_until_a_moment_ago_stays(lakehouse: Lakehouse) -> None:
+    lakehouse.append(TABLE, silver_rows(count=10))
+    time.sleep(0.01)
+    between = datetime.now(UTC)
+    time.sleep(0.01)
+    lakehouse.append(TABLE, silver_rows(day=NEXT, count=10))
+    assert expiry.expire(lakehouse, TABLE, 1, between) == 0
+    assert len(lakehouse.frame(TABLE, ref=str(history.resolve_as_of(lakehouse, TABLE, between.isoformat())))) == 10
+    assert expiry.expire(lakehouse, TABLE, 1, later()) == 1
+
+
 def test_tag_that_is_set_while_expiry_commits_keeps_its_snapshot(lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     for count in (10, 20, 30):
         lakehouse.replace_rows(TABLE, silver_rows(count=count), day_filter(SYMBOL, DAY))
