@@ -84,17 +84,19 @@ def judge(root: Path, states: list[str], hashes: list[str]) -> dict[str, Any]:
     return wrong
 
 
-def test_killed_at_every_commit_point_leaves_all_or_nothing_and_the_next_run_completes(
-    tmp_path: Path, patched_os: pytest.MonkeyPatch, uninterrupted: tuple[list[str], list[str]]
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.full)])
+def test_killed_at_commit_points_leaves_all_or_nothing_and_the_next_run_completes(
+    tmp_path: Path, patched_os: pytest.MonkeyPatch, uninterrupted: tuple[list[str], list[str]], every: int
 ) -> None:
-    """SIGKILL before each mkdir, fsync, rename and unlink of the recording; after the n-th call is before the next."""
+    """SIGKILL before each mkdir, fsync, rename and unlink of the recording (`make test`: every seventh); after a call is before the next."""
     states, hashes = uninterrupted
     points = count_commit_calls(tmp_path / "counted", patched_os)
+    killed = range(0, points, every)
     with ThreadPoolExecutor(MEANWHILE) as pool:
-        ends = list(pool.map(lambda number: killed_at(tmp_path / f"{number}", number), range(points + 1)))
+        ends = list(pool.map(lambda number: killed_at(tmp_path / f"{number}", number), [*killed, points]))
     assert points > 40
-    assert ends == [-signal.SIGKILL] * points + [0]
-    assert {number: wrong for number in range(points) if (wrong := judge(tmp_path / f"{number}", states, hashes))} == {}
+    assert ends == [-signal.SIGKILL] * len(killed) + [0]
+    assert {number: wrong for number in killed if (wrong := judge(tmp_path / f"{number}", states, hashes))} == {}
 
 
 def test_disk_that_is_full_at_every_commit_point_leaves_all_or_nothing_with_a_clear_error(
