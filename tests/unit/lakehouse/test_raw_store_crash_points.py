@@ -88,7 +88,7 @@ def judge(root: Path, states: list[str], hashes: list[str]) -> dict[str, Any]:
 def test_killed_at_commit_points_leaves_all_or_nothing_and_the_next_run_completes(
     tmp_path: Path, patched_os: pytest.MonkeyPatch, uninterrupted: tuple[list[str], list[str]], every: int
 ) -> None:
-    """SIGKILL before each mkdir, fsync, rename and unlink of the recording (`make test`: every seventh); after a call is before the next."""
+    """SIGKILL before each mkdir, fsync, rename and unlink (`make test`: every seventh); after one call is before the next."""
     states, hashes = uninterrupted
     points = count_commit_calls(tmp_path / "counted", patched_os)
     killed = range(0, points, every)
