@@ -104,6 +104,8 @@ def test_killed_spark_writer_then_the_same_again(published: Lake, writer: str) -
     lake, witness = published, published.witness(TABLES[writer])
     expected, counted = {}, {}
     child = lake.child(writer)
+    # The first rows of a table have one point more: an empty snapshot that its branch begins with.
+    child.run()
     for state in STATES:
         enter(lake, writer, state)
         assert child.run() == POINTS[writer]
