@@ -100,7 +100,7 @@ def commit_label(self: Any, table: Any, requirements: Any, updates: tuple[Any, .
     name = ".".join(table.name()[-2:])
     if "AddSnapshotUpdate" in kinds:
         refs = [update.ref_name for update in updates if type(update).__name__ == "SetSnapshotRefUpdate"]
-        return f"rows {name}" if refs == ["main"] else f"stage {name}"
+        return f"rows {name}" if set(refs) == {"main"} else f"stage {name}"
     return f"drop reference {name}" if "RemoveSnapshotRefUpdate" in kinds else f"reference {name}"
 
 

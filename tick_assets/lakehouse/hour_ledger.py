@@ -88,9 +88,19 @@ def recorded_dates(store: RawStore, symbols: Sequence[str]) -> list[date]:
 
 
 def missing_symbols(ledger: Ledger, market: Market, symbols: Sequence[str], dates: Sequence[date]) -> list[tuple[str, date]]:
-    """Return the (symbol, date) pairs whose calendar expects ticks and that have none."""
+    """Return the (symbol, date) pairs whose calendar expects ticks and that have none, dates before its first tick left out."""
     present = {(row["symbol"], row["date"]) for row in ledger if row["state"] == HourState.OK}
-    return [(symbol, day) for symbol in symbols for day in dates if (symbol, day) not in present and expected_hours(market, symbol, day)]
+    closed = _hours_in(ledger, HourState.CLOSED)
+    return [
+        (symbol, day)
+        for symbol in symbols
+        for day in dates
+        if (symbol, day) not in present and any((symbol, day, hour) not in closed for hour in expected_hours(market, symbol, day))
+    ]
+
+
+def _hours_in(ledger: Ledger, state: HourState) -> set[tuple[str, date, int]]:
+    return {(row["symbol"], row["date"], row["hour"]) for row in ledger if row["state"] == state}
 
 
 def expected_hours(market: Market, symbol: str, day: date) -> list[int]:
@@ -101,11 +111,13 @@ def expected_hours(market: Market, symbol: str, day: date) -> list[int]:
 def completeness(ledger: Ledger, market: Market, symbol: str, dates: Sequence[date]) -> float:
     """Return the share of a symbol's expected hours on these dates that are `ok`; an hour that no ledger row names is missing.
 
-    A window in which the market never opens has nothing to be complete about: 0.0.
+    An hour that the ledger has as closed (before the instrument's first tick) is not expected. A window in which the market never opens
+    has nothing to be complete about: 0.0.
     """
-    ok = {(row["date"], row["hour"]) for row in ledger if row["symbol"] == symbol and row["state"] == HourState.OK}
-    expected = [(day, hour) for day in dates for hour in expected_hours(market, symbol, day)]
-    return sum(key in ok for key in expected) / len(expected) if expected else 0.0
+    ok, closed = _hours_in(ledger, HourState.OK), _hours_in(ledger, HourState.CLOSED)
+    calendar = {(symbol, day, hour) for day in dates for hour in expected_hours(market, symbol, day)}
+    expected = calendar - closed
+    return len(expected & ok) / len(expected) if expected else 0.0
 
 
 @dataclass(frozen=True)
@@ -121,13 +133,13 @@ class DayCompleteness:
 def days_complete(lakehouse: Lakehouse, market: Market, symbols: Sequence[str], first: date, last: date) -> tuple[DayCompleteness, ...]:
     """Return the completeness of every date of a window, both ends included, on which the market opens, from the ledger as it stands."""
     rows = lakehouse.frame("evidence.hour_ledger", partition_filter(tuple(symbols), first, last)).to_dicts()
-    ok = {(row["symbol"], row["date"], row["hour"]) for row in rows if row["state"] == HourState.OK}
+    ok, closed = _hours_in(rows, HourState.OK), _hours_in(rows, HourState.CLOSED)
     dates = [first + timedelta(days=i) for i in range((last - first).days + 1)]
     return tuple(
         DayCompleteness(symbol, day.isoformat(), sum((symbol, day, hour) in ok for hour in expected), len(expected))
         for symbol in sorted(symbols)
         for day in dates
-        if (expected := expected_hours(market, symbol, day))
+        if (expected := [hour for hour in expected_hours(market, symbol, day) if (symbol, day, hour) not in closed])
     )
 
 

@@ -17,7 +17,9 @@ _PORTS = {"https": 443, "http": 80, "postgresql": 5432}
 
 
 def silent_servers(settings: Settings, names: tuple[str, ...] = ("postgres", "s3")) -> list[str]:
-    """Return "name at host:port" of each server that takes no connection now."""
+    """Return "name at host:port" of each server that takes no connection now; a state folder without secrets has no servers to ask."""
+    if not settings.postgres_url and not settings.secrets_file.is_file():
+        return []
     addresses = {"postgres": settings.postgres_address, "s3": settings.s3_address, "trino": settings.trino_address}
     places = {name: urlsplit(addresses[name]) for name in names}
     found = {name: (place.hostname or "", place.port or _PORTS.get(place.scheme, 80)) for name, place in places.items()}

@@ -45,6 +45,14 @@ def test_days_complete_counts_expected_hours_that_are_ok(tmp_path: Path, store: 
     assert [(day.date, day.hours_ok, day.hours_expected) for day in days[-2:]] == [("2024-01-11", 0, 24), ("2024-01-12", 0, 22)]
 
 
+def test_hours_before_the_first_tick_are_neither_expected_nor_missing(market: Market) -> None:
+    ledger = [{"symbol": SYMBOL, "date": DAY, "hour": hour, "state": "closed" if hour < 20 else "ok"} for hour in range(23)]
+    assert hour_ledger.completeness(ledger, market, SYMBOL, [DAY]) == 3 / 4
+    closed = [row | {"state": "closed"} for row in ledger] + [{"symbol": SYMBOL, "date": DAY, "hour": 23, "state": "closed"}]
+    assert hour_ledger.missing_symbols(closed, market, [SYMBOL], [DAY]) == []
+    assert hour_ledger.missing_symbols([], market, [SYMBOL], [DAY]) == [(SYMBOL, DAY)]
+
+
 def test_dataset_states_the_completeness_that_it_was_made_with(tmp_path: Path, store: RawStore, market: Market) -> None:
     lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
     publish(lakehouse)

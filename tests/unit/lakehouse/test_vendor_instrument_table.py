@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 
 from tick_assets.cli.vendor import app_commands
 from tick_assets.domain.instruments import parse_market
+from tick_assets.domain.market_calendar import ASSET_CLASSES
 from tick_assets.lakehouse.vendors.instrument_table import (
     InstrumentTable,
     InstrumentTableError,
     ListedInstrument,
+    asset_class_of,
     market_section,
     parse_instruments,
     read_table,
@@ -167,6 +169,21 @@ def test_market_section_is_a_section_of_the_market_file(listed: ListedInstrument
         digits,
         listed.code,
     )
+
+
+@pytest.mark.parametrize(
+    ("group", "code", "asset_class"),
+    [
+        ("idx_europe", "DEU.IDX-EUR", "index_europe"),
+        ("idx_asia", "HKG.IDX-HKD", "index_hong_kong"),
+        ("idx_asia", "AUS.IDX-AUD", "index_australia"),
+        ("idx_asia", "JPN.IDX-JPY", "index"),
+        ("fx_majors", "AUD-USD", "fx"),
+    ],
+)
+def test_asset_class_is_one_of_the_market_calendars(group: str, code: str, asset_class: str) -> None:
+    assert asset_class_of(group, code) == asset_class
+    assert asset_class in ASSET_CLASSES
 
 
 def test_command_imports_looks_up_and_names_mismatches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,15 @@ from tick_assets.lakehouse.durable_files import write_file
 COLUMNS = ("instrument", "code", "group", "point_factor", "tick_start", "description")
 REQUIRED = ("instrument", "code", "point_factor", "tick_start")
 MAXIMUM_FACTOR = 10**9
-ASSET_CLASS_OF_GROUP = {"fx_metals": "metal", "cmd_metals": "metal", "vccy": "crypto", "crypto_curr": "crypto"}
+ASSET_CLASS_OF_GROUP = {
+    "fx_metals": "metal",
+    "cmd_metals": "metal",
+    "vccy": "crypto",
+    "crypto_curr": "crypto",
+    "idx_europe": "index_europe",
+}
+ASSET_CLASS_OF_CODE = {"AUS.": "index_australia", "HKG.": "index_hong_kong"}
+"""Beginnings of the codes of Asian indices that keep another clock than the vendor's group."""
 _SYMBOL = re.compile(r"[A-Z0-9]{3,24}")
 _CODE = re.compile(r"[A-Z0-9.\-]{3,28}")
 _JSONP = re.compile(r"^[\w.$]+\((.*)\)\s*;?\s*$", re.DOTALL)
@@ -113,7 +121,10 @@ def parse_instruments(content: bytes, name: str) -> InstrumentTable:
 
 def _from_csv(text: str, name: str) -> list[ListedInstrument]:
     reader = csv.DictReader(io.StringIO(text), strict=True)
-    header = reader.fieldnames or []
+    try:
+        header = reader.fieldnames or []
+    except csv.Error as error:
+        raise InstrumentTableError(f"{name} line 1: {error}") from error
     missing = [column for column in REQUIRED if column not in header]
     unknown = [column for column in header if column not in COLUMNS]
     if missing or unknown:
@@ -220,17 +231,17 @@ def write_table(path: Path, table: InstrumentTable) -> None:
     write_file(path, text.getvalue().encode())
 
 
-def asset_class_of(group: str) -> str:
-    """Return the market calendar's class of a vendor group; empty where none fits."""
-    return ASSET_CLASS_OF_GROUP.get(group) or next(
-        (name for prefix, name in (("fx_", "fx"), ("idx_", "index")) if group.startswith(prefix)), ""
-    )
+def asset_class_of(group: str, code: str = "") -> str:
+    """Return the market calendar's class of an instrument by the vendor's group and code; empty where none fits."""
+    by_code = next((name for prefix, name in ASSET_CLASS_OF_CODE.items() if group.startswith("idx_") and code.startswith(prefix)), "")
+    by_prefix = next((name for prefix, name in (("fx_", "fx"), ("idx_", "index")) if group.startswith(prefix)), "")
+    return by_code or ASSET_CLASS_OF_GROUP.get(group) or by_prefix
 
 
 def market_section(listed: ListedInstrument) -> str:
     """Return a `[symbols.X]` section of the market file: what the vendor says is filled in, the rest is marked as yours to check."""
     base, _, profit = listed.code.rpartition("-")
-    asset_class = asset_class_of(listed.group)
+    asset_class = asset_class_of(listed.group, listed.code)
     lots = 100_000.0 if asset_class == "fx" else 1.0
     unknown = "" if asset_class else f"  # none fits the vendor's group {listed.group!r}: choose one of the market calendar's"
     return f"""[symbols.{listed.symbol}]  # {listed.description}
