@@ -74,7 +74,9 @@ def show_dataset(dataset_id: DatasetId, as_json: JsonOption = False) -> None:
         lakehouse = Lakehouse.from_settings(settings)
         is_pinned = datasets.is_pinned(lakehouse, dataset)
         differing = datasets.check_content(lakehouse, dataset) if is_pinned else None
-    document = _summary(folder, dataset) | {"is_pinned": is_pinned, "differing_tables": differing, "manifest": dict(dataset.manifest)}
+    complete = {symbol: dataset.completeness(symbol) for symbol in dataset.symbols}
+    found = {"completeness": complete, "is_pinned": is_pinned, "differing_tables": differing}
+    document = _summary(folder, dataset) | found | {"manifest": dict(dataset.manifest)}
     if as_json:
         print_json(document)
         return
