@@ -1,4 +1,3 @@
-# H4: STOP. Read /work/lead/NOTE_H4.md (from the lead) before you go on, then delete this line.
 """A data run that is killed in the middle leaves nothing that the next run does not mend.
 
 What belongs here: kill -9 of whole runs on the real servers. What must not: faults that a unit test can inject.

@@ -102,7 +102,7 @@ def make_day(
 def write_rows(rows: pl.DataFrame, target: TableMetadata, properties: dict[str, str]) -> list[DataFile]:
     """Write rows as data files of a table, one for each symbol-day.
 
-    This is the one use of what PyIceberg keeps to itself; tests read the files with PyIceberg, Trino and Spark.
+    It uses what PyIceberg keeps to itself; tests read the files with PyIceberg, Trino and Spark.
     """
     arrow = _in_schema(rows, schema_to_pyarrow(target.schema(), include_field_ids=False))
     io = load_file_io(properties, target.location)
