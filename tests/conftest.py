@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import settings as hypothesis_settings
 
 from tick_assets.settings import Settings, load_settings
 
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
+hypothesis_settings.register_profile("house", deadline=None)
+hypothesis_settings.load_profile("house")
 """A test says what is true, not how fast: on a loaded machine a deadline fails what is right."""
 
 PORTS = ("postgres", "s3", "trino", "mlflow", "dagster_code", "dagster", "service")
@@ -54,26 +55,32 @@ def twin_port() -> int:
     return free_ports(1)[0]
 
 
-@pytest.fixture(scope="session")
-def stack_settings(tmp_path_factory: pytest.TempPathFactory, twin_port: int) -> Iterator[Settings]:
-    """A stack of its own in a folder with a space: real servers on free ports, ended with the session; this process has its environment."""
+@contextmanager
+def running_stack(home: Path, twin_port: int, symbols: str, servers: Sequence[str]) -> Iterator[Settings]:
+    """Run real servers of a state folder on free ports; this process has their environment until the end."""
     from tick_assets.cli.configuration import enter_environment
     from tick_assets.stack.supervisor import Supervisor
 
-    home: Path = tmp_path_factory.mktemp("state folder") / ".tick"
     before = dict(os.environ)
     os.environ["TICK_HOME"] = str(home)
     for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True):
         os.environ[f"TICK_{name.upper()}_PORT"] = str(port)
     os.environ["TICK_SOURCE"] = "synthetic-twin"
-    os.environ["TICK_SYMBOLS"] = "SYNEDGE,SYNNULL"
+    os.environ["TICK_SYMBOLS"] = symbols
     os.environ["TICK_VENDOR_URL"] = os.environ["TICK_VENDOR_JSON_URL"] = f"http://127.0.0.1:{twin_port}"
     supervisor = Supervisor(load_settings())
     try:
-        supervisor.up(print, SERVERS)
+        supervisor.up(print, servers)
         enter_environment(load_settings())
         yield load_settings()
     finally:
         supervisor.down(print)
         os.environ.clear()
         os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def stack_settings(tmp_path_factory: pytest.TempPathFactory, twin_port: int) -> Iterator[Settings]:
+    """A stack of the session's own in a folder with a space, ended with the session."""
+    with running_stack(tmp_path_factory.mktemp("state folder") / ".tick", twin_port, "SYNEDGE,SYNNULL", SERVERS) as settings:
+        yield settings

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FLOW_FILE = PROJECT_ROOT / "deploy" / "nifi" / "flow.json"
 FLOW_NAME = "raw replica"
+TOP_GROUP = "root"
+"""NiFi's own name for the group that holds all others."""
 SENSITIVE = frozenset({"s3_access_key", "s3_secret_key"})
 CLIENT = "tick"
 HEAP = "-Xmx768m"
@@ -124,14 +126,14 @@ def _parameters(settings: Settings) -> dict[str, str]:
 
 
 def _group(client: httpx.Client) -> str | None:
-    groups = _get(client, "/flow/process-groups/root")["processGroupFlow"]["flow"]["processGroups"]
+    groups = _get(client, f"/flow/process-groups/{TOP_GROUP}")["processGroupFlow"]["flow"]["processGroups"]
     return next((str(group["id"]) for group in groups if group["component"]["name"] == FLOW_NAME), None)
 
 
 def _upload(client: httpx.Client) -> str:
     fields = {"groupName": FLOW_NAME, "positionX": "0", "positionY": "0", "clientId": CLIENT}
     files = {"file": (FLOW_FILE.name, FLOW_FILE.read_bytes(), "application/json")}
-    return str(_done(client.post("/process-groups/root/process-groups/upload", data=fields, files=files))["id"])
+    return str(_done(client.post(f"/process-groups/{TOP_GROUP}/process-groups/upload", data=fields, files=files))["id"])
 
 
 def _set_parameters(client: httpx.Client, context: str, values: dict[str, str]) -> None:
