@@ -222,7 +222,8 @@ class RawStore:
             return RecordReport(manifest, None, ())
         number = len(manifest.revisions)
         hours = tuple(sorted(rows)) if manifest.is_written else tuple(range(HOURS))
-        content = (raw_csv.HEADER + "".join(raw_csv.to_csv_lines(rows[hour]) for hour in sorted(rows))).encode()
+        lines = raw_csv.to_csv_lines(pl.concat([rows[hour] for hour in sorted(rows)])) if rows else ""
+        content = (raw_csv.HEADER + lines).encode()
         entry = RevisionEntry(
             revision=number,
             file=f"{manifest.date}.r{number:03d}.csv",
@@ -382,7 +383,8 @@ def _with_provenance(rows: pl.DataFrame, entry: RevisionEntry | None, source: st
 
 def _is_current(hour: pl.Series, current: dict[int, int | None], entry: RevisionEntry) -> pl.Series:
     """A row of an hour of its date is current in that hour's revision; a row outside the date goes with r000."""
-    return pl.Series("is_current", [current.get(value, 0) == entry.revision for value in hour.to_list()], dtype=pl.Boolean)
+    is_current = {value: revision == entry.revision for value, revision in current.items()}
+    return hour.replace_strict(is_current, default=entry.revision == 0, return_dtype=pl.Boolean).alias("is_current")
 
 
 def _folder_names(path: Path) -> tuple[str, ...]:
