@@ -4,26 +4,35 @@ What belongs here: which rows are current, their order, and the atomic replaceme
 (`raw_csv`), cleaning (`silver`).
 
 A partition is one file whose current rows come first, in vendor order; `silver` finds that order again from the columns. The rows are
-counted against the manifests before the one commit that replaces whole partitions, so readers see the old rows or the new ones.
+counted against the manifests before the one commit that replaces whole partitions, so readers see the old rows or the new ones. Several
+threads make the files, a symbol-day each: parsing, hashing and writing let other threads run. Memory holds the days under way, not the
+range.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
-import pyarrow as pa
+from pyiceberg.io import FileIO
+from pyiceberg.manifest import DataFile
+from pyiceberg.table.metadata import TableMetadata
 
+from tick_assets.lakehouse import day_parquet
 from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
 from tick_assets.lakehouse.raw_store import RawStore
-from tick_assets.lakehouse.tables import definition_of
 
 TABLE = "raw.ticks"
 
-ROWS_PER_COMMIT = 4_000_000
-"""About 1 GB of Arrow memory; a longer range is several commits, each of whole dates."""
+ROWS_PER_COMMIT = 20_000_000
+"""A longer range is several commits, each of whole dates: what a killed run has to do again."""
+WORKERS = 2
+"""Symbol-days under way at the same time."""
+Made = tuple["RawDay", list[DataFile]]
 
 
 class RawRowsError(RuntimeError):
@@ -72,12 +81,21 @@ def in_vendor_order(rows: pl.DataFrame) -> pl.DataFrame:
     The order follows from the columns alone, whatever the order of the rows, files and tasks that brought them. A row that did not parse
     keeps the place of the row before it in its file, the first one that of the row after it.
     """
+    if _is_in_order(rows):
+        return rows
     place = pl.col("ts_event").fill_null(strategy="forward").fill_null(strategy="backward").over("source", "revision")
     keys = rows.select("is_current", pl.col("source").rank("dense"), "revision", "source_row", "ts_event").with_row_index("row")
     by_file = keys.sort("source", "revision", "source_row").with_columns(place.alias("place"))
     order = by_file.sort("is_current", "place", descending=[True, False], maintain_order=True)["row"]
     # As this project writes them, rows are in order already: then the wide frame is not copied.
     return rows if order.is_sorted() else rows[order]
+
+
+def _is_in_order(rows: pl.DataFrame) -> bool:
+    """Tell whether rows are of one file, all or none of them current, every one parsed, and rise in stamp and place: the usual day."""
+    one_file = all(rows[name].n_unique() <= 1 for name in ("is_current", "source", "revision"))
+    place, stamp = rows["source_row"], rows["ts_event"]
+    return one_file and not stamp.has_nulls() and stamp.is_sorted() and bool((place.diff().drop_nulls() > 0).all())
 
 
 def write_days(
@@ -93,39 +111,46 @@ def write_days(
 
     The partitions are locked before the raw store is read: of two writes the later one reads the newer files. See `partition_locks`.
     """
-    schema = lakehouse.arrow_schema(TABLE)
     written: list[RawDay] = []
     with lakehouse.locks.hold([TABLE], symbols, dates, run, progress) as held:
-        for days, frames in _chunks(store, symbols, dates, order):
+        for days, files in _chunks(write_day_files(lakehouse, store, [(symbol, day) for day in dates for symbol in symbols], order)):
             chunk_dates = sorted({day.date for day in days})
-            arrow = pa.concat_tables([_to_arrow(frame, schema) for frame in frames]) if frames else schema.empty_table()
             held.require()
-            lakehouse.replace_rows(TABLE, arrow, whole_partitions(symbols, chunk_dates))
+            lakehouse.replace_files(TABLE, files, whole_partitions(symbols, chunk_dates))
             written += days
-            progress(f"event=raw_ticks_written rows={arrow.num_rows} from={chunk_dates[0]} to={chunk_dates[-1]}")
+            progress(f"event=raw_ticks_written rows={sum(day.rows for day in days)} from={chunk_dates[0]} to={chunk_dates[-1]}")
     return written
 
 
-def _chunks(
-    store: RawStore, symbols: Sequence[str], dates: Sequence[date], order: Sequence[str]
-) -> Iterator[tuple[list[RawDay], list[pl.DataFrame]]]:
-    """Yield whole dates until they hold ROWS_PER_COMMIT rows."""
+def write_day_files(lakehouse: Lakehouse, store: RawStore, days: Sequence[tuple[str, date]], order: Sequence[str]) -> Iterator[Made]:
+    """Write a data file for each (symbol, date) that has rows, and yield what each came to, in order; the files are in no table yet.
+
+    `RawRowsError` and errors of the raw store rise where they are met; what was written until then belongs to no table.
+    """
+    table = lakehouse.table(TABLE)
+    ahead = deque(days)
+    under_way: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="raw_ticks") as pool:
+        while ahead or under_way:
+            while ahead and len(under_way) <= WORKERS:
+                under_way.append(pool.submit(_make_day, store, *ahead.popleft(), order, table.metadata, table.io))
+            yield under_way.popleft().result()
+
+
+def _make_day(store: RawStore, symbol: str, day: date, order: Sequence[str], target: TableMetadata, io: FileIO) -> Made:
+    found, rows = read_day(store, symbol, day, order)
+    return found, [day_parquet.write_day(rows, symbol, day, target, io)] if len(rows) else []
+
+
+def _chunks(made: Iterator[Made]) -> Iterator[tuple[list[RawDay], list[DataFile]]]:
+    """Yield whole dates once they hold ROWS_PER_COMMIT rows; what is made comes date by date."""
     days: list[RawDay] = []
-    frames: list[pl.DataFrame] = []
-    for day in dates:
-        for symbol in symbols:
-            found, rows = read_day(store, symbol, day, order)
-            days.append(found)
-            if len(rows):
-                frames.append(rows)
-        if sum(len(frame) for frame in frames) >= ROWS_PER_COMMIT:
-            yield days, frames
-            days, frames = [], []
+    files: list[DataFile] = []
+    for day, written in made:
+        if days and day.date != days[-1].date and sum(each.rows for each in days) >= ROWS_PER_COMMIT:
+            yield days, files
+            days, files = [], []
+        days.append(day)
+        files += written
     if days:
-        yield days, frames
-
-
-def _to_arrow(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
-    """Return the rows in the table's schema; a column that somebody added to the table is null."""
-    added = [pl.lit(None).alias(name) for name in schema.names if name not in definition_of(TABLE).column_types]
-    return frame.with_columns(added).select(schema.names).to_arrow().cast(schema)
+        yield days, files

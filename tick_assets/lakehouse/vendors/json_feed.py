@@ -97,16 +97,21 @@ def _require_inside(ts_us: int, start_us: int, what: str) -> None:
 
 def _integers(document: dict[str, Any], name: str) -> Int64Array:
     values = document[name]
-    if not all(type(value) is int and abs(value) < _MAXIMUM_DELTA for value in values):
+    try:
+        integers = np.array(values if set(map(type, values)) == {int} else None, dtype=np.int64)
+    except (OverflowError, TypeError):
+        integers = None
+    if integers is None or (np.abs(integers) >= _MAXIMUM_DELTA).any() or (integers == np.iinfo(np.int64).min).any():
         raise PayloadError(port.PAYLOAD_NOT_TICKS, f"Expected integers in {name!r}, was something else.")
-    return np.array(values, dtype=np.int64)
+    return integers
 
 
 def _sizes(document: dict[str, Any], name: str) -> Float64Array:
     values = document[name]
-    if not all(_is_number(value) and value >= 0 for value in values):
+    sizes = np.array(values, dtype=np.float64) if set(map(type, values)) <= {int, float} else None
+    if sizes is None or not ((sizes >= 0) & (sizes < 2**53)).all():
         raise PayloadError(port.PAYLOAD_NOT_TICKS, f"Expected sizes that are numbers and not negative in {name!r}, was something else.")
-    return np.array(values, dtype=np.float64)
+    return sizes
 
 
 def _base_points(document: dict[str, Any], side: str, price_factor: int) -> int:
