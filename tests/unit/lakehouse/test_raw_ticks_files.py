@@ -5,6 +5,7 @@ What belongs here: files and commits in one folder. What must not: crash points 
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_written_file_keeps_the_vendors_order_and_prunes_by_row_group(
     at = footer.schema.to_arrow_schema().names.index("ts_event")
     groups = [footer.row_group(i).column(at).statistics for i in range(footer.num_row_groups)]
     assert len(groups) == 4
-    assert all(before.max <= after.min for before, after in zip(groups, groups[1:], strict=False))
+    assert all(before.max <= after.min for before, after in itertools.pairwise(groups))
     assert lakehouse.frame("raw.ticks")["source_row"].to_list() == list(range(1, 401))
     stamp = lakehouse.table("raw.ticks").schema().find_field("ts_event").field_id
     assert {stamp} <= task.file.lower_bounds.keys() & task.file.upper_bounds.keys()
