@@ -22,8 +22,9 @@ from tick_assets.domain.data_answers import answer
 from tick_assets.domain.sessions import LABELS
 from tick_assets.domain.tick_statistics import Figures, SymbolStatistics, by_date, by_session, total
 from tick_assets.lakehouse.resources_ledger import Step, Usage, measured
-from tick_assets.lakehouse.servers import silent_servers
+from tick_assets.lakehouse.servers import full_disk, silent_servers
 from tick_assets.partitions import models_of
+from tick_assets.settings import Settings
 
 OWNERS = ["team:data"]
 MODEL_OWNERS = ["team:quant"]
@@ -79,18 +80,26 @@ def _ledger_folder(context: dg.AssetExecutionContext) -> Path | None:
 
 @contextmanager
 def naming_servers(context: dg.AssetExecutionContext, *names: str) -> Iterator[None]:
-    """Name the servers that are away when the work inside fails: a driver's own message has an address at best."""
+    """Name the servers that are away, or the full disk, when the work inside fails: a driver's own message has an address at best."""
     try:
         yield
     except Exception as error:
         road = getattr(context.resources, "road", None)
-        away = silent_servers(road.settings, names) if road else []
-        if not away:
+        trouble = _trouble(road.settings, names, error) if road else ""
+        if not trouble:
             raise
         raise dg.Failure(
-            f"Expected {' and '.join(away)} to answer, was away. Start it (`tick up`, `tick status`), then run the same again: "
-            f"what readers see is whole. The error was {type(error).__name__}: {str(error)[:500]}"
+            f"Expected {trouble}, then run the same again: what readers see is whole. "
+            f"The error was {type(error).__name__}: {str(error)[:500]}"
         ) from error
+
+
+def _trouble(settings: Settings, names: Sequence[str], error: Exception) -> str:
+    """Say what lies beneath an error, and what to do; nothing where neither servers nor disk explain it."""
+    if room := full_disk(settings, error):
+        return f"{room}. Make room (a server that died of it comes back with `tick up`)"
+    away = silent_servers(settings, tuple(names))
+    return f"{' and '.join(away)} to answer, was away. Start it (`tick up`, `tick status`)" if away else ""
 
 
 def table(rows: Sequence[Row], limit: int = 400) -> dg.MetadataValue:
