@@ -21,13 +21,13 @@ pytestmark = [pytest.mark.full, pytest.mark.stack]
 INGEST_JOB, TRAIN_JOB = "ingest_ticks_job", "train_models_job"
 NOTICED_WITHIN_S = 45.0
 """Within this time a run whose worker is gone has failed and its pool slots are free: three looks of the monitor on a loaded machine."""
-DATA_STEPS = ("raw__ticks_csv", "raw__ticks", "clean_ticks", "sample_events", "bars", "gold_views")
+DATA_STEPS = ("raw__ticks_csv", "raw__ticks", "clean_ticks", "sample_events")
 MODEL_STEPS = ("datasets__training_set", "models__candidate", "models__walk_forward", "models__gate_verdict")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, twin_port: int) -> Iterator[WholeStack]:
-    """All servers of this module, and the small market in gold."""
+    """All servers of this module, and the small market in silver."""
     with whole_stack(tmp_path_factory.mktemp("killed runs"), twin_port) as running:
         yield running
 
@@ -81,7 +81,7 @@ def wait_for_failure(stack: WholeStack, job: str, run_id: str) -> float:
 
 
 def check_data(stack: WholeStack) -> None:
-    assert stack.silver_hashes() == stack.hashes
+    assert stack.content() == stack.hashes
     assert stack.branches() == []
 
 

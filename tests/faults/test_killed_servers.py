@@ -6,6 +6,7 @@ themselves (`test_killed_runs`), servers that stop in good order (`test_stopped_
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
@@ -13,15 +14,15 @@ from ipaddress import ip_address
 import psutil
 import pytest
 
-from tests.faults.whole_stack import BACKFILL, SERVERS, SYMBOL, TRAIN, WholeStack, in_step, whole_stack
+from tests.faults.whole_stack import BACKFILL, SERVERS, SYMBOL, TO_GOLD, TRAIN, WholeStack, in_step, whole_stack
 from tick_assets.tracking.orchestrator import RunState
 
 pytestmark = [pytest.mark.full, pytest.mark.stack]
 
 INGEST_JOB, TRAIN_JOB = "ingest_ticks_job", "train_models_job"
-LIGHT = (*BACKFILL, "--select", "raw/ticks_csv")
-"""A run through Dagster, the vendor, S3 and the catalog, without Spark."""
 CLIENT_PATIENCE_S = 90.0
+DBT_AT_WORK_S = 8.0
+"""So long after its start dbt has connected and is building views or running their tests."""
 
 
 def is_queued(run: RunState) -> bool:
@@ -29,11 +30,10 @@ def is_queued(run: RunState) -> bool:
     return run.status in ("QUEUED", "STARTING")
 
 
-CLEANING, GOLD = in_step("clean_ticks"), in_step("gold_views")
+CLEANING = in_step("clean_ticks")
 IN_DATA_RUN: list[tuple[str, str, Callable[[RunState], bool]]] = [
     ("postgres", "silver", CLEANING),
     ("s3", "silver", CLEANING),
-    ("trino", "gold", GOLD),
     ("dagster-code", "queued", is_queued),
     ("dagster-code", "silver", CLEANING),
     ("dagster-daemon", "queued", is_queued),
@@ -56,7 +56,7 @@ def names(cases: list[tuple[str, str, Callable[[RunState], bool]]]) -> list[str]
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, twin_port: int) -> Iterator[WholeStack]:
-    """All servers of this module, and the small market in gold."""
+    """All servers of this module, and the small market in silver."""
     with whole_stack(tmp_path_factory.mktemp("killed servers"), twin_port) as running:
         yield running
 
@@ -123,10 +123,34 @@ def test_run_with_spark_listens_on_loopback_only(stack: WholeStack) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_idle_server_killed_comes_back_alone_and_runs_go_on(stack: WholeStack, server: str) -> None:
+def test_idle_server_killed_comes_back_alone(stack: WholeStack, server: str) -> None:
     kill_and_bring_back(stack, server)
-    stack.tick(*LIGHT)
-    assert stack.silver_hashes() == stack.hashes
+    assert stack.content() == stack.hashes
+
+
+def test_all_servers_killed_at_once_come_back_and_the_same_command_gives_equal_content(stack: WholeStack) -> None:
+    for server in SERVERS:
+        stack.kill(server)
+    assert set(stack.states().values()) == {"crashed"}
+    stack.tick("up")
+    assert set(stack.states().values()) == {"running"}
+    stack.tick(*BACKFILL)
+    assert stack.content() == stack.hashes
+
+
+def test_trino_killed_while_gold_is_built_same_command_gives_gold_of_every_tick(stack: WholeStack) -> None:
+    earlier = stack.run_ids(INGEST_JOB)
+    client = stack.start(*TO_GOLD)
+    stack.wait_for(INGEST_JOB, earlier, in_step("gold_views"), 200)
+    time.sleep(DBT_AT_WORK_S)
+    kill_and_bring_back(stack, "trino")
+    print(f"trino killed, its command: {stack.end_of(client, CLIENT_PATIENCE_S)}")
+    stack.tick(*TO_GOLD)
+    stack.wait_until_quiet(INGEST_JOB)
+    counts = "select (select sum(tick_count) from gold.symbol_days) as gold, (select count(*) from silver.ticks) as silver"
+    (row,) = json.loads(stack.tick("sql", counts, "--format", "json"))
+    assert row["gold"] == row["silver"] > 10_000
+    assert stack.content() == stack.hashes
 
 
 @pytest.mark.parametrize(("server", "moment", "is_reached"), IN_DATA_RUN, ids=names(IN_DATA_RUN))
@@ -142,7 +166,7 @@ def test_server_killed_in_a_data_run_same_command_gives_equal_content(
     stack.tick(*BACKFILL)
     ended = {run: state for run, state in stack.wait_until_quiet(INGEST_JOB).items() if run not in earlier}
     print(f"the same command: {time.monotonic() - started:.0f} s; runs since: {', '.join(ended.values())}")
-    assert stack.silver_hashes() == stack.hashes
+    assert stack.content() == stack.hashes
     assert stack.branches() == []
 
 
