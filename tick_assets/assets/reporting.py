@@ -247,7 +247,7 @@ def _figure(title: str, names: int = 0) -> tuple[Any, Any]:
     axes.set_title(title, fontsize=9)
     axes.tick_params(labelsize=7, which="both")
     axes.grid(alpha=0.3)
-    axes.set_prop_cycle(color=pyplot.get_cmap("tab20" if names > 10 else "tab10").colors)
+    axes.set_prop_cycle(color=matplotlib.color_sequences["tab20" if names > 10 else "tab10"])
     return figure, axes
 
 
