@@ -10,10 +10,10 @@ fail() {
     exit 1
 }
 
-# Prints the first command whose interpreter really is 3.11 or 3.12; names what was found otherwise.
+# Prints the first command whose interpreter really is 3.11 or 3.12; names what was found otherwise. A path may hold spaces.
 find_python() {
     found=""
-    for name in ${TICK_PYTHON:-} python3.11 python3.12 python3 python; do
+    for name in ${TICK_PYTHON:+"$TICK_PYTHON"} python3.11 python3.12 python3 python; do
         command -v "$name" >/dev/null 2>&1 || continue
         version=$("$name" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
         case $version in

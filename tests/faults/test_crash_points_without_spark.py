@@ -14,6 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -88,14 +89,21 @@ class Lake:
 
 @pytest.fixture(scope="module")
 def lake(data_stack: Settings, twin_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    """A lake over a served market, silver of both days made by the same functions as Spark's tasks call."""
-    vendor = tmp_path_factory.mktemp("vendor") / "files"
-    generate_folder(vendor, {SYMBOL: MARKET}, (DAY, OTHER_DAY), seed=3)
-    server = TwinServer(TwinFolder(vendor, parse_market(data_stack.market_path.read_text())), FaultScript(()), "127.0.0.1", twin_port)
+    """A lake over a served market."""
+    with served_lake(data_stack, twin_port, tmp_path_factory.mktemp("vendor")) as made:
+        yield made
+
+
+@contextmanager
+def served_lake(settings: Settings, twin_port: int, folder: Path) -> Iterator[Lake]:
+    """Serve the market, and give the lake over these servers."""
+    generate_folder(folder / "files", {SYMBOL: MARKET}, (DAY, OTHER_DAY), seed=3)
+    market = parse_market(settings.market_path.read_text())
+    server = TwinServer(TwinFolder(folder / "files", market), FaultScript(()), "127.0.0.1", twin_port)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    lakehouse = Lakehouse.from_settings(data_stack)
+    lakehouse = Lakehouse.from_settings(settings)
     lakehouse.ensure_tables()
-    yield Lake(data_stack, lakehouse, ObjectStore.from_settings(data_stack), tmp_path_factory.mktemp("children") / "log.txt")
+    yield Lake(settings, lakehouse, ObjectStore.from_settings(settings), folder / "log.txt")
     server.shutdown()
     server.server_close()
 

@@ -135,3 +135,9 @@ def test_every_dbt_test_is_a_check_and_examples_are_none(definitions: dg.Definit
     names = {key.name for key in definitions.resolve_asset_graph().asset_check_keys if key.asset_key.path[0] == "gold"}
     assert {"bars_hold_every_tick", "current_raw_rows_are_silver_or_rejected", "examples_lie_on_published_days"} <= names
     assert not {name for name in names if "sample" in name or "asof" in name}
+
+
+def test_maintenance_is_scheduled_by_itself_and_what_asks_a_vendor_is_not(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    running = {schedule.name for schedule in repository.schedule_defs if schedule.default_status is dg.DefaultScheduleStatus.RUNNING}
+    assert running == {"maintain_lakehouse_weekly"}

@@ -17,6 +17,7 @@ from tick_assets.assets.reporting import bar_plot, now, reporting, table
 from tick_assets.domain.orders import orders_from_views, signal_keys
 from tick_assets.domain.replays import compare_trades
 from tick_assets.domain.report import ReportData, render_report
+from tick_assets.lakehouse.durable_files import write_file
 from tick_assets.resources import Road
 from tick_assets.tracking import judgement
 from tick_assets.tracking.judgement import Case, Decision
@@ -98,8 +99,7 @@ def _write_report(road: Road, case: Case, decision: Decision, validation: Any, w
         )
     )
     path = road.settings.reports_dir / f"{case.model_id}.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page)
+    write_file(path, page.encode())
     return path
 
 

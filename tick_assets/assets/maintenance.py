@@ -3,12 +3,13 @@
 What belongs here: calls and what they report. What must not: how anything is compacted, expired or swept (`lakehouse.maintenance`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from tick_assets.assets.reporting import OWNERS, bar_plot, line_plot, now, reporting, table
+from tick_assets.assets.reporting import OWNERS, bar_plot, line_plot, now, reporting, row_plot, table
 from tick_assets.lakehouse import maintenance, resources_ledger
 from tick_assets.lakehouse.dataset_folder import DatasetFolder
 from tick_assets.lakehouse.maintenance import TableUpkeep
@@ -17,6 +18,13 @@ from tick_assets.resources import Road
 GROUP = "maintenance"
 RESOURCES, LAKEHOUSE = dg.AssetKey(["evidence", "resources"]), dg.AssetKey(["maintenance", "lakehouse"])
 DATASETS_ARE_READABLE = "datasets_are_readable"
+FIGURES = {
+    "seconds_per_million_ticks": ("seconds per million ticks", "seconds_per_million"),
+    "mb_per_million_ticks": ("written MB per million ticks", "mb_per_million"),
+    "peak_memory": ("peak memory, MB", "peak_mb"),
+    "peak_memory_per_million_ticks": ("peak memory, MB per million ticks", "peak_mb_per_million"),
+}
+"""What is plotted of the ledger: title and column. Memory per tick falls with the size of a run, for it has a floor; so both are shown."""
 
 
 @dg.asset(
@@ -32,23 +40,29 @@ def resources(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeRe
     with reporting(context, "evidence/resources") as report:
         ingested = resources_ledger.ingest(road.lakehouse, road.settings.resources_dir, now())
         steps = resources_ledger.per_million_ticks(road.lakehouse)
+    stages = resources_ledger.by_stage(steps)
     report.values |= {
         "dagster/row_count": len(steps),
         "ingested": ingested,
-        "stages": table(resources_ledger.by_stage(steps)),
+        "stages": table(stages),
         "newest": table(steps.tail(50).drop("detail_json").to_dicts()),
-        "seconds_per_million_ticks": _lines("seconds per million ticks", steps, "seconds_per_million"),
-        "mb_per_million_ticks": _lines("written MB per million ticks", steps, "mb_per_million"),
-        "peak_memory": _lines("peak memory, MB", steps, "peak_mb"),
+        **{name: _stages_plot(title, stages, figure) for name, (title, figure) in FIGURES.items()},
+        **{f"{name}_over_time": _lines(title, steps, figure) for name, (title, figure) in FIGURES.items()},
     }
     return dg.MaterializeResult(metadata=report.metadata())
+
+
+def _stages_plot(title: str, stages: Sequence[Mapping[str, Any]], figure: str) -> dg.MetadataValue:
+    """Plot one figure of each stage; those without it are left out."""
+    return row_plot(title, {row["stage"]: float(row[figure]) for row in stages if row[figure] is not None})
 
 
 def _lines(title: str, steps: pl.DataFrame, figure: str) -> dg.MetadataValue:
     """Plot one figure of each stage over time."""
     known = steps.filter(pl.col(figure).is_not_null(), pl.col("ticks").is_not_null())
     stages = known.partition_by("stage", as_dict=True, maintain_order=True)
-    return line_plot(title, {str(key[0]): (part["started_at"].to_list(), part[figure].to_list()) for key, part in sorted(stages.items())})
+    lines = {str(key[0]): (part["started_at"].to_list(), part[figure].to_list()) for key, part in sorted(stages.items())}
+    return line_plot(title, lines, is_log=True)
 
 
 @dg.asset(

@@ -22,13 +22,16 @@ from tick_assets.domain.data_answers import answer
 from tick_assets.domain.sessions import LABELS
 from tick_assets.domain.tick_statistics import Figures, SymbolStatistics, by_date, by_session, total
 from tick_assets.lakehouse.resources_ledger import Step, Usage, measured
-from tick_assets.lakehouse.servers import silent_servers
+from tick_assets.lakehouse.servers import full_disk, silent_servers
 from tick_assets.partitions import models_of
+from tick_assets.settings import Settings
 
 OWNERS = ["team:data"]
 MODEL_OWNERS = ["team:quant"]
 
 PLOTTED_DATES, PLOTTED_SYMBOLS = 130, 12
+NAMES_INSIDE, FEW_POINTS = 4, 30
+"""More names than that stand beside a plot, not in it; a line of fewer points shows them."""
 
 Row = Mapping[str, Any]
 
@@ -79,18 +82,26 @@ def _ledger_folder(context: dg.AssetExecutionContext) -> Path | None:
 
 @contextmanager
 def naming_servers(context: dg.AssetExecutionContext, *names: str) -> Iterator[None]:
-    """Name the servers that are away when the work inside fails: a driver's own message has an address at best."""
+    """Name the servers that are away, or the full disk, when the work inside fails: a driver's own message has an address at best."""
     try:
         yield
     except Exception as error:
         road = getattr(context.resources, "road", None)
-        away = silent_servers(road.settings, names) if road else []
-        if not away:
+        trouble = _trouble(road.settings, names, error) if road else ""
+        if not trouble:
             raise
         raise dg.Failure(
-            f"Expected {' and '.join(away)} to answer, was away. Start it (`tick up`, `tick status`), then run the same again: "
-            f"what readers see is whole. The error was {type(error).__name__}: {str(error)[:500]}"
+            f"Expected {trouble}, then run the same again: what readers see is whole. "
+            f"The error was {type(error).__name__}: {str(error)[:500]}"
         ) from error
+
+
+def _trouble(settings: Settings, names: Sequence[str], error: Exception) -> str:
+    """Say what lies beneath an error, and what to do; nothing where neither servers nor disk explain it."""
+    if room := full_disk(settings, error):
+        return f"{room}. Make room (a server that died of it comes back with `tick up`)"
+    away = silent_servers(settings, tuple(names))
+    return f"{' and '.join(away)} to answer, was away. Start it (`tick up`, `tick status`)" if away else ""
 
 
 def table(rows: Sequence[Row], limit: int = 400) -> dg.MetadataValue:
@@ -201,31 +212,51 @@ def bar_plot(title: str, labels: Sequence[str], series: Mapping[str, Sequence[fl
     return _picture(figure, axes, len(series))
 
 
-def line_plot(title: str, series: Mapping[str, tuple[Sequence[Any], Sequence[float]]]) -> dg.MetadataValue:
-    """Return a small line chart of {name: (x, y)}."""
-    figure, axes = _figure(title)
+def row_plot(title: str, values: Mapping[str, float]) -> dg.MetadataValue:
+    """Return one bar a row, its name at the left and its figure at its end, on a logarithmic scale: for figures of very different size."""
+    shown = {name: value for name, value in values.items() if value > 0}
+    figure, axes = _figure(title, len(shown))
+    bars = axes.barh(list(shown)[::-1], list(shown.values())[::-1], height=0.7)
+    axes.bar_label(bars, fmt="{:.3g}", fontsize=7, padding=2)
+    if shown:
+        axes.set_xscale("log")
+        axes.margins(x=0.15)
+    return _picture(figure, axes, 1)
+
+
+def line_plot(title: str, series: Mapping[str, tuple[Sequence[Any], Sequence[float]]], *, is_log: bool = False) -> dg.MetadataValue:
+    """Return a small line chart of {name: (x, y)}; a short line shows its points, for one point is no line."""
+    figure, axes = _figure(title, len(series))
     for name, (x, y) in series.items():
-        axes.plot(x, y, label=name, linewidth=1)
+        axes.plot(x, y, label=name, linewidth=1, marker="." if len(x) < FEW_POINTS else "")
+    if is_log and any(value > 0 for _, y in series.values() for value in y):
+        axes.set_yscale("log")
+    if any(isinstance(x[0], date) for x, _ in series.values() if x):
+        figure.autofmt_xdate()
     return _picture(figure, axes, len(series))
 
 
-def _figure(title: str) -> tuple[Any, Any]:
+def _figure(title: str, names: int = 0) -> tuple[Any, Any]:
+    """Return an empty plot; it grows with the names that must stand beside it."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(6.4, 2.6), dpi=80)
+    figure, axes = pyplot.subplots(figsize=(6.4, max(2.6, 0.8 + 0.17 * names)), dpi=80)
     axes.set_title(title, fontsize=9)
-    axes.tick_params(labelsize=7)
+    axes.tick_params(labelsize=7, which="both")
     axes.grid(alpha=0.3)
+    axes.set_prop_cycle(color=matplotlib.color_sequences["tab20" if names > 10 else "tab10"])
     return figure, axes
 
 
 def _picture(figure: Any, axes: Any, names: int) -> dg.MetadataValue:
     from matplotlib import pyplot
 
-    if names > 1:
+    if names > NAMES_INSIDE:
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    elif names > 1:
         axes.legend(fontsize=7)
     figure.tight_layout()
     buffer = io.BytesIO()

@@ -160,6 +160,8 @@ def _stretches(dates: Sequence[date]) -> list[tuple[date, date]]:
 
 def _write_configuration(settings: Settings, plan: Plan) -> None:
     """Write `tick.toml` of the state folder, so that a later `tick up` goes on with the same symbols and vendor."""
+    from tick_assets.lakehouse.durable_files import write_file
+
     twin = f"http://127.0.0.1:{TWIN_PORT}"
     lines = {
         "source": '"synthetic-twin"' if plan.is_synthetic else '"dukascopy"',
@@ -170,8 +172,7 @@ def _write_configuration(settings: Settings, plan: Plan) -> None:
     if plan.is_synthetic:
         lines["train_to"] = LAST_TRAINING.isoformat()
     text = "# Written by the demo. `tick vendor serve` on this folder's vendor files answers at the address below.\n"
-    settings.home.mkdir(parents=True, exist_ok=True)
-    (settings.home / "tick.toml").write_text(text + "".join(f"{key} = {value}\n" for key, value in lines.items()))
+    write_file(settings.home / "tick.toml", (text + "".join(f"{key} = {value}\n" for key, value in lines.items())).encode())
 
 
 @contextmanager

@@ -204,12 +204,12 @@ def _ticks(published: pl.DataFrame, symbols: Sequence[str], dates: Sequence[date
 
 
 def per_million_ticks(lakehouse: Lakehouse) -> pl.DataFrame:
-    """Return each step by time, with its seconds and written MB per million ticks; null for a step that has no ticks."""
+    """Return each step by time, with its seconds, written MB and peak MB per million ticks; null for a step that has no ticks."""
     million = pl.col("ticks") / 1e6
     return (
         lakehouse.frame(TABLE)
         .sort("started_at")
-        .with_columns((pl.col("seconds") / million).alias("seconds_per_million"), (pl.col("mb") / million).alias("mb_per_million"))
+        .with_columns((pl.col(name) / million).alias(f"{name}_per_million") for name in ("seconds", "mb", "peak_mb"))
     )
 
 
@@ -223,6 +223,7 @@ def by_stage(steps: pl.DataFrame) -> list[dict[str, Any]]:
         pl.col("seconds_per_million").median().round(3),
         pl.col("mb_per_million").median().round(3),
         pl.col("peak_mb").max().round(1),
+        pl.col("peak_mb_per_million").median().round(1),
         pl.col("started_at").max().alias("last_started_at"),
     )
     return steps.group_by("stage").agg(*figures).sort("stage").to_dicts()

@@ -1,10 +1,12 @@
-"""Which of the data's servers answer: what a failed run is told beside its error.
+"""Which of the data's servers answer, and whether their disk is full: what a failed run is told beside its error.
 
-What belongs here: one look at each address. What must not: starting or stopping (`stack`), or judging why.
+What belongs here: one look at each address and at the disk. What must not: starting or stopping (`stack`), or judging why.
 """
 
 from __future__ import annotations
 
+import errno
+import shutil
 import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from tick_assets.settings import Settings
 
 _TIMEOUT_S = 2.0
+FULL_BELOW_BYTES = 20_000_000
+"""With less room than this a commit of a small day may fail; the servers' own messages don't say so."""
 _PORTS = {"https": 443, "http": 80, "postgresql": 5432}
 
 
@@ -32,3 +36,22 @@ def _answers(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def full_disk(settings: Settings, error: BaseException) -> str:
+    """Say how much room the state folder's disk has, when that or the error tells that it was too little; else nothing."""
+    free = shutil.disk_usage(settings.home).free if settings.home.exists() else FULL_BELOW_BYTES
+    if free >= FULL_BELOW_BYTES and not _says_full(error):
+        return ""
+    return f"room on the disk of {settings.home}, was {free / 1e6:.1f} MB free"
+
+
+def _says_full(error: BaseException | None) -> bool:
+    """Tell whether an error, or what led to it, is that of a full disk."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

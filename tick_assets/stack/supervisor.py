@@ -67,14 +67,16 @@ class Supervisor:
         site = Site(self._settings, provisioned(self._settings))
         chosen = self._chosen(only, extra)
         with self._alone():
-            waiting = [service for service in chosen if not self._is_in_order(service)]
+            started: list[Service] = []
+            while waiting := self._waiting([service for service in chosen if service not in started]):
+                self._clear(waiting)
+                self._check_ports(waiting)
+                self._start_all(site, waiting, report)
+                started += waiting
             for service in chosen:
-                if service not in waiting:
+                if service not in started:
                     report(f"{service.name:<15} already running")
-            self._clear(waiting)
-            self._check_ports(waiting)
-            self._start_all(site, waiting, report)
-            self._refresh(site, chosen, waiting)
+            self._refresh(site, chosen, started)
         return [status for status in self.status() if status.name in {service.name for service in chosen}]
 
     def _refresh(self, site: Site, chosen: Iterable[Service], restarted: Iterable[Service]) -> None:
@@ -106,11 +108,21 @@ class Supervisor:
             wanted |= {name} | self._with_needs(self._services[name].needs)
         return wanted
 
+    def _waiting(self, services: Sequence[Service]) -> list[Service]:
+        """Return what is to be started now: what is not in order, except what lives and lacks only something that it needs.
+
+        Whether that one is well can be seen once what it needs runs: the daemon, for one, has its health in Postgres.
+        """
+        broken = [service for service in services if not self._is_in_order(service)]
+        names = {service.name for service in broken}
+        return [service for service in broken if not (self._lives(service) and names.intersection(service.needs))]
+
     def _is_in_order(self, service: Service) -> bool:
+        return self._lives(service) and service.is_healthy(self._settings)
+
+    def _lives(self, service: Service) -> bool:
         record = self._state.read().get(service.name)
-        if record is None or not processes.is_alive(record) or record.fingerprint != service.fingerprint(self._settings):
-            return False
-        return service.is_healthy(self._settings)
+        return record is not None and processes.is_alive(record) and record.fingerprint == service.fingerprint(self._settings)
 
     def _clear(self, services: Sequence[Service]) -> None:
         """End what is left of services about to be started."""

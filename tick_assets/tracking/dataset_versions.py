@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import yaml  # type: ignore[import-untyped]  # no stubs in its wheel
 
+from tick_assets.lakehouse.durable_files import write_file
+
 if TYPE_CHECKING:
     from tick_assets.settings import Settings
 
@@ -100,7 +102,7 @@ class DatasetVersions:
         if not self._pointer(dataset_id).exists():
             if not self.pointers.exists(key):
                 raise DatasetVersionError(f"Expected a pointer at {key}, was none. Check the id with `tick dataset list`.")
-            self._pointer(dataset_id).write_bytes(self.pointers.get_bytes(key))
+            write_file(self._pointer(dataset_id), self.pointers.get_bytes(key))
         try:
             self._dvc(["pull", "--force", f"{dataset_id}.dvc"])
         except DatasetVersionError as error:

@@ -17,8 +17,10 @@ class FakeService(Service):
     start_limit_s = 20.0
     stop_limit_s = 3.0
 
-    def __init__(self, name: str, port_setting: str, needs: tuple[str, ...] = (), code: str = SERVER) -> None:
+    def __init__(self, name: str, port_setting: str, needs: tuple[str, ...] = (), code: str = SERVER, asks: str = "") -> None:
+        """Make a service; `asks` names the setting of another's port that must answer too before this one counts as healthy."""
         self.name, self.port_setting, self.needs, self._code = name, port_setting, needs, code
+        self._asks = asks
         self.prepared = 0
 
     def prepare(self, site: Site) -> None:
@@ -28,6 +30,11 @@ class FakeService(Service):
         return [sys.executable, "-c", self._code, str(self.port(site.settings))]
 
     def is_healthy(self, settings: Settings) -> bool:
-        with socket.socket() as probe:
-            probe.settimeout(1.0)
-            return probe.connect_ex(("127.0.0.1", self.port(settings) or 0)) == 0
+        ports = [self.port(settings) or 0, *([getattr(settings, self._asks)] if self._asks else [])]
+        return all(_answers(port) for port in ports)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

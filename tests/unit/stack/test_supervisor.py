@@ -77,6 +77,21 @@ def test_up_crashed_server_is_mended_alone(stack: Supervisor) -> None:
     assert states(stack) == ["running", "running"]
 
 
+def test_up_server_whose_health_lies_in_a_crashed_one_is_left_alone(ports: Settings, stack: Supervisor) -> None:
+    services = [FakeService("postgres", "postgres_port"), FakeService("trino", "trino_port", ("postgres",), asks="postgres_port")]
+    leaning = Supervisor(ports, services)
+    leaning.up(print)
+    postgres, trino = pids(leaning)
+    assert postgres is not None
+    os.kill(postgres, signal.SIGKILL)
+    os.waitpid(postgres, 0)
+    assert states(leaning) == ["crashed", "unhealthy"]
+    leaning.up(print)
+    assert states(leaning) == ["running", "running"]
+    assert pids(leaning)[1] == trino
+    assert pids(leaning)[0] != postgres
+
+
 def test_up_lost_state_file_replaces_the_orphans(stack: Supervisor, ports: Settings) -> None:
     stack.up(print)
     before = pids(stack)

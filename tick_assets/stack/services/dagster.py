@@ -79,7 +79,9 @@ class DagsterWebserver(_DagsterService):
     def command(self, site: Site) -> list[str]:
         settings = site.settings
         listen = ["-h", settings.host, "-p", str(settings.dagster_port)]
-        return [sys.executable, "-m", "dagster_webserver", *listen, "-w", str(dagster_home(settings) / "workspace.yaml")]
+        # A pooled connection older than a second is made anew: after Postgres came back, the first request would else fail on a dead one.
+        pool = ["--db-pool-recycle", "1"]
+        return [sys.executable, "-m", "dagster_webserver", *listen, *pool, "-w", str(dagster_home(settings) / "workspace.yaml")]
 
     def is_healthy(self, settings: Settings) -> bool:
         return answers_http(f"http://{settings.host}:{settings.dagster_port}/server_info")
