@@ -45,7 +45,8 @@ def count_contradictions(condition: str) -> str:
                 on listed.symbol = ticks.symbol and listed.date = ticks.date and listed.publication_id = ticks.publication_id
             group by 1, 2
             union all
-            select rejects.symbol, rejects.date, 0, 0, 0, 0, 0, sum(rejects.rows_found), sum(if(listed.symbol is null, rejects.rows_found, 0))
+            select rejects.symbol, rejects.date, 0, 0, 0, 0, 0, sum(rejects.rows_found),
+                sum(if(listed.symbol is null, rejects.rows_found, 0))
             from (
                 select symbol, date, publication_id, count(*) as rows_found from silver.tick_rejects where {condition} group by 1, 2, 3
             ) as rejects

@@ -54,7 +54,7 @@ def staged(lakehouse: Lakehouse, table: str, rows: pl.DataFrame) -> Staged:
 def partitions(files: dict[str, int] | None = None) -> Partitions:
     listed = RawFiles("synthetic", files or {FILE: ROWS, "old.csv": 30})
     keys = [(SYMBOL, day) for day in DATES]
-    return Partitions((SYMBOL,), DATES, dict.fromkeys(keys, "p1"), {key: listed for key in keys[:2]} | {keys[2]: RawFiles(None, {})})
+    return Partitions((SYMBOL,), DATES, dict.fromkeys(keys, "p1"), dict.fromkeys(keys[:2], listed) | {keys[2]: RawFiles(None, {})})
 
 
 def audited(
