@@ -44,7 +44,7 @@ def clean_ticks(
     ):
         partitions = publications.partitions_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
         raw = road.lakehouse.snapshot_id("raw.ticks")
-        runner = by_spark(spark.session)
+        runner = by_spark(spark.session, road.settings.spark_most_tasks)
         files = silver.tick_files(runner, road.lakehouse, partitions, raw)
         rejects, ticks = (stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.REJECTS, silver.TICKS))
         try:
@@ -111,7 +111,9 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
         writing(road.lakehouse, tables, symbols, dates, run, context.log.info) as lock,
     ):
         partitions = silver.Partitions(symbols, dates, {})
-        files = silver.event_files(by_spark(spark.session), road.lakehouse, partitions, road.market, Strategy())
+        files = silver.event_files(
+            by_spark(spark.session, road.settings.spark_most_tasks), road.lakehouse, partitions, road.market, Strategy()
+        )
         staged = [stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.FEATURES, silver.LABELS)]
         for each in staged:
             audit_outside(road.lakehouse, each)

@@ -37,9 +37,6 @@ from tick_assets.lakehouse.partition_files import key_of
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-MOST_TASKS = 1024
-"""Spark tasks of one pass, each with some 20 ms of its own; more symbol-days than that share tasks. Enough for some hundred cores."""
-
 DayKey = tuple[str, date]
 Work = Callable[[DayKey, pl.DataFrame], Mapping[str, pl.DataFrame]]
 """Return the rows that a symbol-day makes for each target table; the rows of the day come in any order."""
@@ -155,8 +152,11 @@ def in_this_process(tasks: Sequence[_Task], function: Callable[[_Task], _Result]
     return [function(task) for task in tasks]
 
 
-def by_spark(spark: SparkSession, most_tasks: int = MOST_TASKS) -> Runner:
-    """Return a runner that gives each symbol-day to a Spark task, without a shuffle and on any kind of session."""
+def by_spark(spark: SparkSession, most_tasks: int = 1024) -> Runner:
+    """Return a runner that gives each symbol-day to a Spark task, without a shuffle and on any kind of session.
+
+    Where there are more of them than `most_tasks`, several share one.
+    """
 
     def run(tasks: Sequence[_Task], function: Callable[[_Task], _Result]) -> list[_Result]:
         if not tasks:
