@@ -152,7 +152,7 @@ def in_this_process(tasks: Sequence[_Task], function: Callable[[_Task], _Result]
     return [function(task) for task in tasks]
 
 
-def by_spark(spark: SparkSession, most_tasks: int = 1024) -> Runner:
+def by_spark(spark: SparkSession, most_tasks: int) -> Runner:
     """Return a runner that gives each symbol-day to a Spark task, without a shuffle and on any kind of session.
 
     Where there are more of them than `most_tasks`, several share one.
