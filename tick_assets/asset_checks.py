@@ -37,14 +37,19 @@ def count_contradictions(condition: str) -> str:
             union all
             select symbol, date, 0, 0, 0, count_if(is_current), 0, 0, 0 from raw.ticks where {condition} group by 1, 2
             union all
-            select ticks.symbol, ticks.date, 0, 0, 0, 0, count(*), 0, count_if(listed.symbol is null)
-            from (select symbol, date, publication_id from silver.ticks where {condition}) as ticks
+            select ticks.symbol, ticks.date, 0, 0, 0, 0, sum(ticks.rows_found), 0, sum(if(listed.symbol is null, ticks.rows_found, 0))
+            from (
+                select symbol, date, publication_id, count(*) as rows_found from silver.ticks where {condition} group by 1, 2, 3
+            ) as ticks
             left join listed
                 on listed.symbol = ticks.symbol and listed.date = ticks.date and listed.publication_id = ticks.publication_id
             group by 1, 2
             union all
-            select rejects.symbol, rejects.date, 0, 0, 0, 0, 0, count(*), count_if(listed.symbol is null)
-            from (select symbol, date, publication_id from silver.tick_rejects where {condition}) as rejects
+            select rejects.symbol, rejects.date, 0, 0, 0, 0, 0, sum(rejects.rows_found),
+                sum(if(listed.symbol is null, rejects.rows_found, 0))
+            from (
+                select symbol, date, publication_id, count(*) as rows_found from silver.tick_rejects where {condition} group by 1, 2, 3
+            ) as rejects
             left join listed
                 on listed.symbol = rejects.symbol and listed.date = rejects.date and listed.publication_id = rejects.publication_id
             group by 1, 2

@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     service_url: str = ""
     spark_master: str = "local[2]"
     spark_driver_memory: str = "2g"
+    spark_most_tasks: int = Field(1024, ge=1)
+    """Spark tasks of one pass, each with some 20 ms of its own; more symbol-days share tasks. Some times the cores of a cluster."""
     spark_jars: str = ""
     """Comma-separated jars of a session; the embedded stack names its own, a cluster that ships them leaves this empty."""
 

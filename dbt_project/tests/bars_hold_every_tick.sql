@@ -1,5 +1,5 @@
--- The bars of a day hold exactly the day's published ticks at every grain.
-{{ config(meta={'dagster': {'ref': {'name': 'symbol_days'}}}) }}
+-- The bars of a day hold exactly the day's published ticks at every grain; that those were published, another test says.
+{{ config(meta={'dagster': {'ref': {'name': 'bars_1m'}}}) }}
 with bars as (
     {% for grain in ['1s', '1m', '1h', 'ticks'] -%}
     select '{{ grain }}' as grain, symbol, date, sum(tick_count) as tick_count
@@ -11,7 +11,7 @@ with bars as (
 ),
 
 days as (
-    select * from {{ ref('symbol_days') }} where {{ in_window() }}
+    select symbol, date, silver_rows as tick_count from {{ ref('stg_publications') }} where {{ in_window() }}
 )
 
 select bars.grain, bars.symbol, bars.date

@@ -35,7 +35,8 @@ from tick_assets.lakehouse.day_files import in_this_process
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.lakehouse.replication import reconcile
-from tick_assets.lakehouse.silver import DayCounts, Partitions, event_files, tick_files
+from tick_assets.lakehouse.silver import Partitions, event_files, tick_files
+from tick_assets.lakehouse.tick_audit import DayCounts
 from tick_assets.lakehouse.vendors.faults import FaultScript
 from tick_assets.lakehouse.vendors.synthetic import generate_folder
 from tick_assets.lakehouse.vendors.twin import TwinFolder, TwinServer

@@ -25,7 +25,7 @@ from tick_assets.asset_checks import count_contradictions
 from tick_assets.domain.instruments import parse_market
 from tick_assets.domain.kernel import FEATURE_NAMES, run_kernel
 from tick_assets.domain.synthetic_market import SyntheticMarket
-from tick_assets.lakehouse import datasets, silver
+from tick_assets.lakehouse import datasets, tick_audit
 from tick_assets.lakehouse.bars import GRAINS
 from tick_assets.lakehouse.catalog import Lakehouse, partition_filter
 from tick_assets.lakehouse.content_hash import content_hash, content_hashes
@@ -252,7 +252,7 @@ def test_no_branch_is_left(road: Road) -> None:
 
 def test_failed_audit_turns_the_check_red_and_publishes_nothing(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     before = road.hashes()
-    monkeypatch.setattr(silver, "MAXIMUM_REJECT_SHARE", -1.0)  # no share of rejects is low enough
+    monkeypatch.setattr(tick_audit, "MAXIMUM_REJECT_SHARE", -1.0)  # no share of rejects is low enough
     keys = [dg.AssetKey(["silver", "tick_rejects"]), dg.AssetKey(["silver", "ticks"])]
     tags = {"dagster/asset_partition_range_start": str(DATES[0]), "dagster/asset_partition_range_end": str(DATES[0])}
     result = road.definitions.resolve_job_def("ingest_ticks_job").execute_in_process(

@@ -35,7 +35,7 @@ def bars(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: Spa
     partitions = silver.Partitions(symbols, dates, {})
     run = context.run.run_id.replace("-", "")[:12]
     with writing(road.lakehouse, TABLES, symbols, dates, run, context.log.info) as lock:
-        files = bar_files(by_spark(spark.session), road.lakehouse, partitions, road.settings.bar_ticks)
+        files = bar_files(by_spark(spark.session, road.settings.spark_most_tasks), road.lakehouse, partitions, road.settings.bar_ticks)
         for grain in GRAINS:
             name = f"bars_{grain}"
             with reporting(context, f"silver/{name}") as report:

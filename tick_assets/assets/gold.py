@@ -10,8 +10,8 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
 from tick_assets.assets.reporting import OWNERS, naming_servers
-from tick_assets.partitions import DAILY
-from tick_assets.resources import DBT_PROJECT, Road, ensure_dbt_manifest
+from tick_assets.partitions import DAILY, dates_of
+from tick_assets.resources import DBT_PROJECT, Road, dbt_window, ensure_dbt_manifest, keep_parsed
 
 
 class GoldTranslator(DagsterDbtTranslator):
@@ -39,7 +39,10 @@ class GoldTranslator(DagsterDbtTranslator):
     name="gold_views",
 )
 def gold_views(context: dg.AssetExecutionContext, dbt: DbtCliResource, road: Road):  # type: ignore[no-untyped-def]
-    """Build the views and run their tests; views show every date at once, so the run's dates only say what was looked at."""
+    """Build the views and run their tests on the run's dates; the views themselves show every date at once."""
     # Unit tests are about the code, not about this run's rows: pytest runs them.
     with naming_servers(context, "postgres", "s3", "trino"):
-        yield from dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context).stream()
+        with dbt_window(dates_of(context.partition_keys)):
+            started = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context)
+        yield from started.stream()
+    keep_parsed(started.target_path)

@@ -11,7 +11,7 @@ import dagster as dg
 
 from tick_assets.assets.reporting import bar_plot, day_plot, day_range, day_rows, now, reporting, silver_spec, table
 from tick_assets.domain.signals import Strategy
-from tick_assets.lakehouse import publications, silver
+from tick_assets.lakehouse import publications, silver, tick_audit
 from tick_assets.lakehouse.day_files import by_spark
 from tick_assets.lakehouse.publishing import AuditError, audit_outside, publish, stage, writing
 from tick_assets.partitions import DAILY, dates_of
@@ -44,10 +44,11 @@ def clean_ticks(
     ):
         partitions = publications.partitions_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
         raw = road.lakehouse.snapshot_id("raw.ticks")
-        files = silver.tick_files(by_spark(spark.session), road.lakehouse, partitions, raw)
+        runner = by_spark(spark.session, road.settings.spark_most_tasks)
+        files = silver.tick_files(runner, road.lakehouse, partitions, raw)
         rejects, ticks = (stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.REJECTS, silver.TICKS))
         try:
-            counts, hashes = silver.audit_ticks(road.lakehouse, partitions, raw, ticks, rejects)
+            counts, hashes = tick_audit.audit_ticks(runner, road.lakehouse, partitions, raw, ticks, rejects)
             for staged in (rejects, ticks):
                 audit_outside(road.lakehouse, staged)
         except AuditError as error:
@@ -76,7 +77,7 @@ def clean_ticks(
     )
 
 
-def _attach_rows_to_dates(context: dg.AssetExecutionContext, counts: Sequence[silver.DayCounts], dates: Sequence[date]) -> None:
+def _attach_rows_to_dates(context: dg.AssetExecutionContext, counts: Sequence[tick_audit.DayCounts], dates: Sequence[date]) -> None:
     for day in dates:
         rows = sum(found.silver_rows for found in counts if found.date == day)
         context.add_asset_metadata(
@@ -84,7 +85,7 @@ def _attach_rows_to_dates(context: dg.AssetExecutionContext, counts: Sequence[si
         )
 
 
-def _by_symbol(counts: Sequence[silver.DayCounts], symbols: Sequence[str], dates: Sequence[date]) -> dict[str, list[float]]:
+def _by_symbol(counts: Sequence[tick_audit.DayCounts], symbols: Sequence[str], dates: Sequence[date]) -> dict[str, list[float]]:
     found = {(day.symbol, day.date): float(day.silver_rows) for day in counts}
     return {symbol: [found[symbol, day] for day in dates] for symbol in symbols}
 
@@ -110,7 +111,9 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
         writing(road.lakehouse, tables, symbols, dates, run, context.log.info) as lock,
     ):
         partitions = silver.Partitions(symbols, dates, {})
-        files = silver.event_files(by_spark(spark.session), road.lakehouse, partitions, road.market, Strategy())
+        files = silver.event_files(
+            by_spark(spark.session, road.settings.spark_most_tasks), road.lakehouse, partitions, road.market, Strategy()
+        )
         staged = [stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.FEATURES, silver.LABELS)]
         for each in staged:
             audit_outside(road.lakehouse, each)

@@ -8,6 +8,7 @@ catalog's answer are the business of `commits`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -20,6 +21,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import Table
 
 from tick_assets.lakehouse.commits import commit, new_mark
+from tick_assets.lakehouse.partition_files import key_of
 from tick_assets.lakehouse.partition_locks import PartitionLocks
 from tick_assets.lakehouse.row_filters import at_least, at_most, equal_to, one_of
 from tick_assets.lakehouse.tables import NAMESPACES, PROPERTIES, TABLES, TableDefinition, definition_of
@@ -218,13 +220,19 @@ class Lakehouse:
 
     # Rows.
 
-    def partition_rows(self, name: str, ref: str = MAIN) -> dict[tuple[str, date], int]:
-        """Return the rows of each (symbol, date) at a branch or tag, from the table's metadata; none where the reference is missing."""
-        snapshot = self.snapshot_id(name, ref)
+    def partition_rows(self, name: str, ref: str = MAIN, row_filter: BooleanExpression = AlwaysTrue()) -> dict[tuple[str, date], int]:  # noqa: B008
+        """Return the rows of each (symbol, date) that the filter of whole partitions names, from the metadata of a branch or tag.
+
+        None where the reference is missing. Manifests of other partitions are not read.
+        """
+        table = self.table(name)
+        snapshot = table.snapshot_by_name(ref)
         if snapshot is None:
             return {}
-        parts = self.table(name).inspect.partitions(snapshot_id=snapshot).to_pylist()
-        return {(part["partition"]["symbol"], part["partition"]["date"]): part["record_count"] for part in parts}
+        counted: dict[tuple[str, date], int] = defaultdict(int)
+        for task in table.scan(row_filter=row_filter, snapshot_id=snapshot.snapshot_id).plan_files():
+            counted[key_of(task.file.partition)] += task.file.record_count
+        return dict(counted)
 
     def scan(self, name: str, row_filter: Filter = AlwaysTrue(), ref: str = MAIN, columns: tuple[str, ...] = ("*",)) -> pa.Table:  # noqa: B008
         """Read rows of a branch, a tag or (a number in digits) a snapshot as Arrow; a table without `main` has no rows."""

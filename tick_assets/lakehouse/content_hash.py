@@ -109,11 +109,24 @@ def hash_rows(definition: TableDefinition, rows: pl.DataFrame) -> str:
 
 
 def _in_order(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
-    """Sort by the key, and by every column where the key does not decide."""
+    """Sort by the key, and by every column where the key does not decide; rows that rise already are not copied."""
     order = [name for name in key if name in rows.columns]
+    if _rises(rows.select(order)):
+        return rows
     if not order or rows.select(order).is_duplicated().any():
         order += [name for name in sorted(rows.columns) if name not in order]
     return rows.sort(order, nulls_last=False)
+
+
+def _rises(keys: pl.DataFrame) -> bool:
+    """Tell whether each key is greater than the one before it: so are those of a file of ticks or bars, as this project writes it."""
+    if not keys.columns or any(keys.null_count().row(0)):
+        return False
+    greater = pl.lit(False)
+    for name in reversed(keys.columns):
+        now, before = pl.col(name), pl.col(name).shift(1)
+        greater = (now > before) | ((now == before) & greater)
+    return bool(keys.select(greater.slice(1).all()).item())
 
 
 def _encode(column: pl.Series) -> Iterator[bytes | memoryview]:

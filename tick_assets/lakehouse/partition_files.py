@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from pyiceberg.manifest import DataFile, ManifestEntryStatus
 
-from tick_assets.lakehouse.catalog import Lakehouse
-
 if TYPE_CHECKING:
     from pyiceberg.typedef import Record
+
+    from tick_assets.lakehouse.catalog import Lakehouse
 
 _EPOCH = date(1970, 1, 1)
 

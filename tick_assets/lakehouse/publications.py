@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from tick_assets.domain.instruments import is_synthetic
 from tick_assets.lakehouse.catalog import whole_partitions
 from tick_assets.lakehouse.raw_store import Manifest, RawStore
-from tick_assets.lakehouse.silver import DayCounts, DayKey, Partitions, RawFiles, publication_id
+from tick_assets.lakehouse.silver import DayKey, Partitions, RawFiles, publication_id
+from tick_assets.lakehouse.tick_audit import DayCounts
 
 if TYPE_CHECKING:
     from tick_assets.lakehouse.catalog import Lakehouse

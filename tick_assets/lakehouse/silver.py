@@ -1,7 +1,7 @@
-"""Silver: what the domain kernel makes of whole symbol-days, by Spark, and the audits of what was staged.
+"""Silver: what the domain kernel makes of whole symbol-days, by Spark.
 
 What belongs here: rows of one table from the rows of another, day by day. What must not: rules about ticks (`domain.kernel`), reading and
-writing files (`day_files`), the branch protocol (`publishing`), bars (`bars`) or Dagster.
+writing files (`day_files`), audits (`tick_audit`), the branch protocol (`publishing`), bars (`bars`) or Dagster.
 
 A day is put in order from its own columns before it is worked on, so the order of rows, files and tasks changes nothing.
 """
@@ -25,16 +25,11 @@ from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, REASONS, run_f
 from tick_assets.domain.labels import LABEL_SET, label_events
 from tick_assets.domain.signals import Strategy, event_id
 from tick_assets.domain.ticks import MALFORMED_TS, Ticks
-from tick_assets.lakehouse.catalog import MAIN, Lakehouse, whole_partitions
-from tick_assets.lakehouse.content_hash import content_hashes
+from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
 from tick_assets.lakehouse.day_files import DayKey, Runner, write_days
-from tick_assets.lakehouse.publishing import Staged, reject
 from tick_assets.lakehouse.raw_ticks import in_vendor_order
 
 CLEANING = "clean_v1"
-MAXIMUM_REJECT_SHARE = 0.5
-"""A partition that loses more than this share of its rows is refused: then the parser is wrong, not the market (FXCM loses 10 %)."""
-
 TICKS, REJECTS, FEATURES, LABELS = "silver.ticks", "silver.tick_rejects", "silver.features", "silver.labels"
 
 
@@ -139,78 +134,9 @@ def event_files(
     return write_days(runner, lakehouse, TICKS, partitions.row_filter, lakehouse.snapshot_id(TICKS), work, (FEATURES, LABELS))
 
 
-# Audits.
-
-
-@dataclass(frozen=True)
-class DayCounts:
-    """Rows of one symbol and date by table."""
-
-    symbol: str
-    date: date
-    raw_rows: int
-    silver_rows: int
-    reject_rows: int
-
-
-def audit_ticks(
-    lakehouse: Lakehouse, partitions: Partitions, raw_snapshot: int | None, ticks: Staged, rejects: Staged
-) -> tuple[list[DayCounts], dict[DayKey, str]]:
-    """Check on the branches, with another engine than the writer, that no current raw row was lost, doubled or misnumbered.
-
-    Return the counts and the content hash of every partition.
-    """
-    raw = _raw_rows(lakehouse, partitions, raw_snapshot)
-    stale = sorted(key for key, listed in partitions.raw_files.items() if _rows_by_file(raw, key, listed) != listed.rows)
-    if stale:
-        reject(
-            lakehouse, ticks, f"expected raw.ticks to hold the files that the raw store lists, was not so for {stale[:3]}: write it first"
-        )
-    current = _current_rows(raw)
-    kept, refused = (lakehouse.partition_rows(staged.table, staged.branch) for staged in (ticks, rejects))
-    counts = [DayCounts(*key, current.get(key, 0), kept.get(key, 0), refused.get(key, 0)) for key in sorted(ticks.keys)]
-    for found in counts:
-        if found.raw_rows != found.silver_rows + found.reject_rows:
-            reject(lakehouse, ticks, f"expected raw = silver + rejects, was {found}")
-        if found.reject_rows > MAXIMUM_REJECT_SHARE * found.raw_rows:
-            reject(lakehouse, ticks, f"expected at most {MAXIMUM_REJECT_SHARE:.0%} rejects, was {found}")
-    repeated = _repeated_seq(lakehouse, partitions, ticks, rejects)
-    if repeated:
-        reject(lakehouse, ticks, f"expected every seq once, was repeated on {repeated[:3]}")
-    return counts, content_hashes(lakehouse, ticks.table, partitions.symbols, partitions.dates, ticks.branch)
-
-
-def _raw_rows(lakehouse: Lakehouse, partitions: Partitions, snapshot_id: int | None) -> pl.DataFrame:
-    """Return the number of rows, and of current ones, by symbol, date and file."""
-    names = ("symbol", "date", "source", "source_file", "is_current")
-    condition = partitions.row_filter
-    rows = lakehouse.frame("raw.ticks", condition, MAIN if snapshot_id is None else str(snapshot_id), names)
-    return rows.group_by("symbol", "date", "source", "source_file").agg(pl.len().alias("rows"), pl.col("is_current").sum().alias("current"))
-
-
-def _rows_by_file(raw: pl.DataFrame, key: DayKey, listed: RawFiles) -> dict[str, int]:
-    """Return the rows of each file of the current source that the table holds of one symbol and date."""
-    found = raw.filter(pl.col("symbol") == key[0], pl.col("date") == key[1], pl.col("source") == (listed.source or ""))
-    return dict(zip(found["source_file"], found["rows"], strict=True))
-
-
-def _current_rows(raw: pl.DataFrame) -> dict[DayKey, int]:
-    counted = raw.group_by("symbol", "date").agg(pl.col("current").sum())
-    return {(row["symbol"], row["date"]): row["current"] for row in counted.to_dicts()}
-
-
-def _repeated_seq(lakehouse: Lakehouse, partitions: Partitions, *staged: Staged) -> list[DayKey]:
-    """Return the partitions in which a rank was given twice, over valid and refused rows together."""
-    names = ("symbol", "date", "seq")
-    condition = partitions.row_filter
-    rows = pl.concat([lakehouse.frame(each.table, condition, each.branch, names).select(names) for each in staged])
-    counted = rows.group_by("symbol", "date").agg(pl.len().alias("rows"), pl.col("seq").n_unique().alias("ranks"))
-    return [(row["symbol"], row["date"]) for row in counted.filter(pl.col("rows") != pl.col("ranks")).to_dicts()]
-
-
 def count_days(lakehouse: Lakehouse, tables: Sequence[str], partitions: Partitions) -> list[dict[str, Any]]:
     """Return the published rows of each table, symbol and date, zeros included."""
-    found = {name: lakehouse.partition_rows(name) for name in tables}
+    found = {name: lakehouse.partition_rows(name, row_filter=partitions.row_filter) for name in tables}
     return [
         {"table": name, "symbol": symbol, "date": day, "rows": found[name].get((symbol, day), 0)}
         for name in tables

@@ -1,5 +1,8 @@
-{# Passes when no two rows agree in the key, and neither the key nor the required columns are null: one scan for all of it. #}
-{% test grain(model, key, required=[]) %}
+{#
+Passes when no two rows agree in the key, neither the key nor the required columns are null, and every expression of `holds` is true of
+every row (null fails): one scan for all of it, because most of a test's time is its query's planning.
+#}
+{% test grain(model, key, required=[], holds=[]) %}
 
 select {{ key | join(', ') }}
 from {{ model }}
@@ -8,6 +11,9 @@ having
     count(*) > 1
     {% for column in key + required -%}
     or count({{ column }}) < count(*)
+    {% endfor -%}
+    {% for expression in holds -%}
+    or count_if({{ expression }}) < count(*)
     {% endfor %}
 
 {% endtest %}

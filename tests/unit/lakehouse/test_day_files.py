@@ -12,7 +12,7 @@ import pytest
 from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse, silver_rows
 from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
 from tick_assets.lakehouse.content_hash import content_hashes
-from tick_assets.lakehouse.day_files import DayKey, day_tasks, in_this_process, write_days
+from tick_assets.lakehouse.day_files import DayKey, day_tasks, in_this_process, shared_out, write_days
 
 TABLE, SYMBOL = "silver.ticks", "SYNEDGE"
 NEXT = DAY + timedelta(days=1)
@@ -76,3 +76,15 @@ def test_column_that_somebody_added_is_null_in_what_is_written(lakehouse: Lakeho
     files = write_days(in_this_process, lakehouse, TABLE, BOTH, lakehouse.snapshot_id(TABLE), drop_note, [TABLE])
     lakehouse.replace_files(TABLE, files[TABLE], BOTH)
     assert lakehouse.frame(TABLE)["note"].null_count() == 400
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "groups"),
+    [
+        ([5, 9, 7], 10, [[1], [2], [0]]),  # few: one each, the largest first
+        ([1, 2, 3, 4, 5], 2, [[4, 2, 0], [3, 1]]),
+        ([], 4, []),
+    ],
+)
+def test_symbol_days_are_shared_out(sizes: list[int], most: int, groups: list[list[int]]) -> None:
+    assert shared_out(sizes, most) == groups

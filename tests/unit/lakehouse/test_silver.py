@@ -14,7 +14,7 @@ from tick_assets.domain.instruments import Market
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
 from tick_assets.lakehouse.raw_ticks import in_vendor_order
-from tick_assets.lakehouse.silver import FEATURES, LABELS, REJECTS, TICKS, RawFiles, _rows_by_file, clean_day, sample_day
+from tick_assets.lakehouse.silver import FEATURES, LABELS, REJECTS, TICKS, clean_day, sample_day
 
 SYMBOL, DAY = "SYNEDGE", date(2024, 1, 9)
 KEY = (SYMBOL, DAY)
@@ -123,10 +123,3 @@ def test_sampling_any_order_of_rows_gives_the_same(market: Market, clean_ticks: 
     for seed in range(3):
         shuffled = clean_ticks.sample(fraction=1.0, shuffle=True, seed=seed)
         assert sample_day(KEY, shuffled, market, Strategy())[table].equals(in_order)
-
-
-def test_rows_by_file_names_what_the_table_holds_of_the_listed_source() -> None:
-    rows = pl.concat([ODD, raw((5, 100_000, 100_004, 0, 1), source="another")], how="vertical_relaxed")
-    counted = rows.group_by("symbol", "date", "source", "source_file").agg(pl.len().alias("rows"))
-    listed = RawFiles("vendor", {f"vendor/{SYMBOL}/{DAY}.r000.csv": 9, f"vendor/{SYMBOL}/{DAY}.r001.csv": 3})
-    assert _rows_by_file(counted, KEY, listed) == listed.rows
