@@ -5,7 +5,9 @@ What belongs here: opening and filling it. What must not: measuring.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,22 +41,32 @@ def fill_raw(lakehouse: Lakehouse, store: RawStore, symbols: Sequence[str], date
     raw_ticks.write_days(lakehouse, store, symbols, dates, [SOURCE], _silently)
 
 
-def publish_ticks(runner: Runner, lakehouse: Lakehouse, store: RawStore, symbols: Sequence[str], dates: Sequence[date]) -> int:
-    """Clean the raw rows and publish ticks, rejects and the publications, as the asset does; return the raw rows that were audited."""
+@dataclass(frozen=True)
+class Published:
+    """The raw rows that were audited, and the part of the time that went into reading, cleaning and writing files."""
+
+    rows: int
+    files_s: float
+
+
+def publish_ticks(runner: Runner, lakehouse: Lakehouse, store: RawStore, symbols: Sequence[str], dates: Sequence[date]) -> Published:
+    """Clean the raw rows and publish ticks, rejects and the publications, as the asset does."""
     from tick_assets.lakehouse import publications, silver
     from tick_assets.lakehouse.publishing import audit_outside, publish, stage, writing
 
     with writing(lakehouse, (silver.TICKS, silver.REJECTS), symbols, dates, "bench", _silently) as lock:
         partitions = publications.partitions_of(store, symbols, dates, [SOURCE])
         raw = lakehouse.snapshot_id("raw.ticks")
+        began = time.perf_counter()
         files = silver.tick_files(runner, lakehouse, partitions, raw)
+        files_s = time.perf_counter() - began
         rejects, ticks = (stage(lakehouse, name, files[name], symbols, dates, "bench") for name in (silver.REJECTS, silver.TICKS))
         counts, hashes = silver.audit_ticks(lakehouse, partitions, raw, ticks, rejects)
         for staged in (rejects, ticks):
             audit_outside(lakehouse, staged)
             publish(lakehouse, staged, lock)
         publications.record(lakehouse, partitions, counts, hashes, datetime.now(UTC))
-    return sum(found.raw_rows for found in counts)
+    return Published(sum(found.raw_rows for found in counts), files_s)
 
 
 def publish_files(

@@ -21,6 +21,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_S = 0.1
+CPU_TICK_S = 0.01
+"""What the kernel counts CPU in; a round that used less counts as one."""
 END_PATIENCE_S = 60.0
 LOG_TAIL_LINES = 15
 
@@ -144,7 +146,7 @@ class _Process:
         before = self._cpu_seconds()
         with self._watching_memory():
             seconds = self._ask("run")["seconds"]
-        used = self._cpu_seconds() - before
+        used = max(self._cpu_seconds() - before, CPU_TICK_S)
         counted = self._ask("count")
         return Round(seconds, used, counted["rows"], counted["detail"])
 
