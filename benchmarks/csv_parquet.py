@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 NAME, SYMBOL, ROUNDS = "csv.parquet", "SYNEDGE", 3
 OURS, POLARS, DUCKDB = "ours", "polars", "duckdb"
 TARGETS = {POLARS: (Condition(RATIO, "<=", 1.1), Condition(PEAK_MB, "<", 500, "MB")), DUCKDB: (Condition(RATIO, ">=", 1.3),)}
-CPU = " CPU"
 THREADS = "2"
 STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
 
@@ -56,9 +56,9 @@ def _ours(files: list[str], target: str, store: str, dates: list[str]) -> Work:
     table = lakehouse.table(raw_ticks.TABLE)
     data = f"{target}/warehouse/raw/ticks/data"
 
-    def write(day: str) -> None:
+    def write(day: str) -> list[Any]:
         _, rows = raw_ticks.read_day(raw, SYMBOL, date.fromisoformat(day), [market.SOURCE])
-        day_files.write_rows(rows, table.metadata, dict(table.io.properties))
+        return day_files.write_rows(rows, table.metadata, dict(table.io.properties))
 
     return Work(lambda: [write(day) for day in dates], lambda _: _parquet_rows(data), prepare=_emptied(data))
 
@@ -119,12 +119,10 @@ def measure(plan: Plan, size: int) -> list[Finding]:
     store = market.raw_store(plan.cache, (SYMBOL,), dates, per_day, plan.report)
     files = market.csv_files(store, (SYMBOL,), dates)
     arguments = {"files": files, "store": str(store.root), "dates": [day.isoformat() for day in dates]}
-    pythons = {DUCKDB: {"python": rivals_python(plan.cache, plan.report)}}
+    pythons = {DUCKDB: rivals_python(plan.cache, plan.report)}
     environment = {"POLARS_MAX_THREADS": THREADS}
     sides = [
-        Side(
-            name, "benchmarks.csv_parquet", {**arguments, "target": str(plan.work / name)}, environment=environment, **pythons.get(name, {})
-        )
+        Side(name, "benchmarks.csv_parquet", {**arguments, "target": str(plan.work / name)}, pythons.get(name, sys.executable), environment)
         for name in SIDES
     ]
     found = in_turn(sides, plan.rounds_of(ROUNDS), plan.work, plan.report)

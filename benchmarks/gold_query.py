@@ -19,7 +19,7 @@ from benchmarks.findings import VALUE, Condition, Finding
 from benchmarks.own_stack import environment_of, running, settings_of
 from benchmarks.plan import Benchmark, Plan
 from benchmarks.rivals import rivals_python
-from benchmarks.side import Work, serve
+from benchmarks.side import MakeWork, Work, serve
 from benchmarks.turns import ROOT, Side, in_turn
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _duckdb(first: str, last: str, bars: list[str], publications: list[str]) -> 
     return Work(lambda: connection.execute(query).fetchall(), len, during=connection)
 
 
-SIDES = {OURS: _ours, DUCKDB: _duckdb}
+SIDES: dict[str, MakeWork] = {OURS: _ours, DUCKDB: _duckdb}
 
 
 def measure(plan: Plan, size: int) -> list[Finding]:

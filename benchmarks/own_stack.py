@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.turns import ROOT
 
@@ -41,7 +41,7 @@ def settings_of(home: Path, symbols: Sequence[str], vendor: str = "http://127.0.
     from tick_assets.settings import Settings, load_settings
 
     caller = load_settings()
-    elsewhere = {name: "" for name in Settings.model_fields if name.endswith("_url") or name == "s3_endpoint"}
+    elsewhere: dict[str, Any] = {name: "" for name in Settings.model_fields if name.endswith("_url") or name == "s3_endpoint"}
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     road = {"symbols": tuple(symbols), "source": "synthetic-twin", "source_order": (), "vendor_url": vendor, "vendor_json_url": vendor}
     own = {"home": home, "config": None, "cache": caller.cache, "spark_master": "local[2]", "spark_jars": ""}

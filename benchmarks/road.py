@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NAME, UNIT = "road", "k ticks/s"
 RATE = Condition(VALUE, ">=", 150, UNIT)
 FLAT = Condition(RATIO, "<=", 1.1)
-SERVERS = ("trino", "dagster")
+SERVERS = ("trino", "dagster", "dagster-daemon")
 LOG_TAIL_LINES = 20
 
 
