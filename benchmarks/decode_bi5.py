@@ -89,7 +89,8 @@ def measure(plan: Plan, size: int) -> list[Finding]:
     sides = [Side(name, "benchmarks.decode_bi5", {"files": files}) for name in SIDES]
     found = in_turn(sides, plan.rounds_of(ROUNDS), plan.work, plan.report)
     note = f"{len(files)} {origin}, {found[OURS].rows:,} ticks, single thread unless named; {{}}"
-    return [_finding(found[OURS], found[rival], size, note.format(found[rival].in_words())) for rival in (LIMIT, THREADS, LOOP)]
+    measured = found[OURS].rows if plan.real else size
+    return [_finding(found[OURS], found[rival], measured, note.format(found[rival].in_words())) for rival in (LIMIT, THREADS, LOOP)]
 
 
 def _finding(ours: Measured, rival: Measured, size: int, note: str) -> Finding:

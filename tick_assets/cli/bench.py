@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 def _plan(sizes: tuple[int, ...], full: bool, rounds: int, real: Path | None) -> Iterator[Any]:
     """Give a call its folders: the cache stays, the work folder goes, with logs that a failure still needs left in place."""
     settings = effective_settings()
+    signal.signal(signal.SIGTERM, _end)
     work = Path(tempfile.mkdtemp(prefix="tick-bench-"))
     try:
         yield _load("plan").Plan(settings.cache, work, note, sizes, full, rounds, real)
@@ -113,6 +115,11 @@ def _plan(sizes: tuple[int, ...], full: bool, rounds: int, real: Path | None) ->
         shutil.rmtree(work, ignore_errors=True)
         raise
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _end(number: int, frame: Any) -> None:
+    """End as an exception does, so that servers of a benchmark are stopped."""
+    raise SystemExit(128 + number)
 
 
 def _run(benchmark: Any, plan: Any) -> list[Any]:
