@@ -36,8 +36,10 @@ def weekdays(count: int) -> list[date]:
 
 def shape(ticks: int, per_day: int, symbols: Sequence[str]) -> tuple[list[date], int]:
     """Return the dates and the ticks a day that come nearest to a size; a size below one date of all symbols thins the market out."""
-    days = max(1, round(ticks / (per_day * len(symbols))))
-    return weekdays(days), min(per_day, max(1, ticks // (days * len(symbols))))
+    whole = per_day * len(symbols)
+    if ticks < whole:
+        return weekdays(1), max(1, ticks // len(symbols))
+    return weekdays(round(ticks / whole)), per_day
 
 
 def _market(per_day: int) -> SyntheticMarket:
