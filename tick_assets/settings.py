@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 CATALOG = "lakehouse"
@@ -48,6 +49,15 @@ class _TomlSource(PydanticBaseSettingsSource):
         return self._values()
 
 
+def _properties(prefix: str, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield `a.b.c` and text of each value: TOML reads `spark.ui.enabled = true` as tables within tables."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _properties(f"{prefix}{name}.", value)
+        else:
+            yield f"{prefix}{name}", str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tick_assets"
 
@@ -70,6 +80,7 @@ class Settings(BaseSettings):
     dagster_port: int = 15484
     service_port: int = 15485
     nifi_port: int = 15487
+    trino_worker_port: int = 15488
 
     # Addresses of a deployment that is not embedded; empty means the embedded server.
     postgres_url: str = ""
@@ -80,12 +91,31 @@ class Settings(BaseSettings):
     mlflow_url: str = ""
     dagster_url: str = ""
     service_url: str = ""
+
+    # Spark: `lakehouse.spark` says what it makes of these, docs/cluster.md what a cluster needs.
     spark_master: str = "local[2]"
+    """`local[n]`, `spark://host:port` or `k8s://address`."""
+    spark_remote: str = ""
+    """`sc://host:port` of a Spark Connect server, instead of a master."""
     spark_driver_memory: str = "2g"
     spark_most_tasks: int = Field(1024, ge=1)
     """Spark tasks of one pass, each with some 20 ms of its own; more symbol-days share tasks. Some times the cores of a cluster."""
+    spark_driver_host: str = ""
+    """The address at which executors reach the driver; by default `host`."""
+    spark_driver_bind_address: str = ""
+    """The address at which the driver listens, where it differs from the one that executors reach; by default `host`."""
+    spark_executor_memory: str = "1g"
+    """Java's heap of an executor of a cluster: rows are Python's, so it stays small."""
+    spark_executor_python_memory: str = "1g"
+    """What an executor of a cluster needs beside the heap, for the days that its tasks hold in Python (Kubernetes counts it)."""
+    spark_executor_cores: int = Field(default=0, ge=0)
+    """Cores of an executor of a cluster; 0 leaves it to the cluster: all of a standalone worker's, one on Kubernetes."""
+    spark_python: str = ""
+    """The interpreter on the executors, with tick_assets installed; by default this process's own path."""
     spark_jars: str = ""
     """Comma-separated jars of a session; the embedded stack names its own, a cluster that ships them leaves this empty."""
+    spark_properties: dict[str, str] = Field(default_factory=dict)
+    """Any other property, with the last word: a TOML table `[spark_properties]`, or JSON in TICK_SPARK_PROPERTIES."""
 
     # The road.
     symbols: Annotated[tuple[str, ...], NoDecode] = ("SYNEDGE", "SYNNULL", "SYNWEAK")
@@ -123,6 +153,28 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("spark_properties", mode="before")
+    @classmethod
+    def _flatten(cls, value: Any) -> Any:
+        return dict(_properties("", value)) if isinstance(value, dict) else value
+
+    @field_validator("spark_properties")
+    @classmethod
+    def _has_names_of_spark(cls, value: dict[str, str]) -> dict[str, str]:
+        wrong = [name for name in value if not name.startswith("spark.") or name in ("spark.master", "spark.remote")]
+        if wrong:
+            raise ValueError(f"Expected properties `spark.…` (the master is spark_master's, the remote spark_remote's), was {wrong}.")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_spark(self) -> Settings:
+        if self.spark_remote and not self.spark_remote.startswith("sc://"):
+            raise ValueError(f"Expected spark_remote as sc://host:port, was {self.spark_remote!r}.")
+        if self.spark_remote and "spark_master" in self.model_fields_set:
+            both = f"spark_master={self.spark_master} and spark_remote={self.spark_remote}"
+            raise ValueError(f"Expected one of spark_master and spark_remote, was both: {both}. Unset one of them.")
+        return self
 
     @field_validator("home", "cache")
     @classmethod

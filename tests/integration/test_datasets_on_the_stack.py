@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from tests.integration.gold_views import build_gold_views
 from tests.unit.lakehouse.local_catalog import silver_rows
 from tests.unit.lakehouse.test_datasets import publish
 from tick_assets.cli.main import build_app
@@ -270,18 +271,5 @@ def test_ensure_tables_on_the_stack_repeat_changes_nothing(lakehouse: Lakehouse)
 @pytest.fixture(scope="session")
 def gold_views(stack_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Build the gold views by dbt, as the asset does; the tests of the project run with the road."""
-    import os
-    import subprocess
-    import sys
-
-    from tick_assets.settings import PROJECT_ROOT
-    from tick_assets.stack.environment import environment
-
     Lakehouse.from_settings(stack_settings).ensure_tables()
-    folder = tmp_path_factory.mktemp("dbt")
-    variables = os.environ | environment(stack_settings) | {"DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "logs")}
-    variables |= {"TICK_TRINO_PORT": str(stack_settings.trino_port)}
-    project = str(PROJECT_ROOT / "dbt_project")
-    command = [str(Path(sys.executable).parent / "dbt"), "run", "--project-dir", project, "--profiles-dir", project]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:]
+    build_gold_views(stack_settings, tmp_path_factory.mktemp("dbt"))

@@ -196,7 +196,8 @@ def _own_stack(settings: Settings, keep: bool, report: Report) -> Iterator[Setti
 def settings_of_drill(settings: Settings, home: Path, ports: Sequence[int]) -> Settings:
     """Return the settings of a drill: another state folder, servers of its own on these ports, a vendor that nobody answers for."""
     elsewhere = {name: "" for name in type(settings).model_fields if name.endswith("_url") or name == "s3_endpoint"}
-    own = {"home": home, "config": None, "spark_master": "local[2]", "spark_jars": "", "vendor_url": CLOSED, "vendor_json_url": CLOSED}
+    spark = {"spark_master": "local[2]", "spark_remote": "", "spark_jars": "", "spark_python": "", "spark_properties": {}}
+    own = {"home": home, "config": None, "vendor_url": CLOSED, "vendor_json_url": CLOSED, **spark}
     files = {"market_file": settings.market_path, "policy_file": settings.policy_path}
     return type(settings)(**{**settings.model_dump(), **elsewhere, **own, **files, **dict(zip(PORTS, ports, strict=True))})
 

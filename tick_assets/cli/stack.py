@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tick_assets.stack.supervisor import ServiceStatus
 
 OnlyOption = Annotated[str, typer.Option("--only", help="Comma-separated services, such as postgres,s3,trino,mlflow; default: all.")]
-WithOption = Annotated[str, typer.Option("--with", help="Comma-separated services beyond the standard ones: nifi.")]
+WithOption = Annotated[str, typer.Option("--with", help="Comma-separated services beyond the standard ones: nifi, trino-worker.")]
 
 
 def app_commands(app: typer.Typer) -> None:
@@ -90,14 +90,18 @@ def _print_statuses(statuses: Sequence[ServiceStatus], as_json: bool) -> None:
 
 def doctor(as_json: JsonOption = False) -> None:
     """Print the effective configuration without secrets, and check this machine; exits non-zero on a problem."""
-    from tick_assets.stack.doctor import configuration, examine
+    from tick_assets.lakehouse.spark import session_config
+    from tick_assets.stack.doctor import configuration, examine, shown_properties
 
     settings = effective_settings()
     findings = examine(settings)
+    spark = shown_properties(session_config(settings))
     if as_json:
-        print_json({"configuration": configuration(settings), "checks": findings})
+        print_json({"configuration": configuration(settings), "spark": spark, "checks": findings})
     else:
         print_table([{"setting": name, "value": value} for name, value in configuration(settings).items()])
+        say()
+        print_table([{"property of Spark": name, "value": value} for name, value in spark.items()])
         say()
         print_table([{"check": item.name, "ok": "yes" if item.ok else "NO", "found": item.found} for item in findings])
         for item in findings:

@@ -9,8 +9,9 @@ Where do I go to…?
 - copy raw files to S3, prove it, bring them back: `replication.py`, `object_store.py`
 - define, read and write tables: `tables.py`, `catalog.py`; hash content: `content_hash.py`
 - raw.ticks: `raw_ticks.py`, the Parquet file of a symbol-day: `day_parquet.py`
-- clean and sample by Spark: `silver.py`, `spark.py`; bars: `bars.py`; what their tasks read and write: `day_files.py`; the audit of
+- clean and sample by Spark: `silver.py`; bars: `bars.py`; what their tasks read and write: `day_files.py`; the audit of
   what was staged: `tick_audit.py`
+- Spark on this machine, on a cluster, by Connect: `spark.py`; the same code on every executor: `executors.py`
 - stage, audit, publish: `publishing.py`, `publications.py`
 - one writer per partition at a time: `partition_locks.py`; a table's files by partition: `partition_files.py`; who is away: `servers.py`
 - compaction, expiry, orphans in their order: `maintenance.py`; what steps cost: `resources_ledger.py`

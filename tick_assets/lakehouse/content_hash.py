@@ -29,7 +29,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue
-from pyiceberg.io.pyarrow import ArrowScan
+from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
 
 from tick_assets.lakehouse.catalog import MAIN, Filter, whole_partitions
 from tick_assets.lakehouse.tables import BY_SYMBOL_AND_DATE, TableDefinition, definition_of
@@ -68,6 +68,14 @@ def content_hashes(lakehouse: Lakehouse, table: str, symbols: Sequence[str], dat
     found = {(part.symbol, part.date): part for part in partition_hashes(lakehouse, table, condition, ref)}
     parts = {(symbol, day): found.get((symbol, day.isoformat())) for symbol in symbols for day in dates}
     return {key: combine(table, [part] if part else []) for key, part in parts.items()}
+
+
+def content_hash_of_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return the content hash of rows that another engine has read: equal to the table's where it read the same ones."""
+    definition = definition_of(table)
+    types = pl.DataFrame(schema_to_pyarrow(definition.schema).empty_table()).schema
+    frame = pl.DataFrame(list(rows), schema={name: types[name] for name in columns}, orient="row")
+    return combine(table, frame_hashes(definition, frame))
 
 
 def combine(table: str, parts: Iterable[PartitionHash]) -> str:

@@ -13,14 +13,13 @@ sent its own files alone, so what the driver sends grows with the symbol-days an
 
 from __future__ import annotations
 
-import pickle
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -32,6 +31,7 @@ from pyiceberg.table import FileScanTask
 from pyiceberg.table.metadata import TableMetadata
 
 from tick_assets.lakehouse.catalog import Lakehouse
+from tick_assets.lakehouse.executors import apply_on_executors
 from tick_assets.lakehouse.partition_files import key_of
 
 if TYPE_CHECKING:
@@ -159,14 +159,8 @@ def by_spark(spark: SparkSession, most_tasks: int) -> Runner:
     """
 
     def run(tasks: Sequence[_Task], function: Callable[[_Task], _Result]) -> list[_Result]:
-        if not tasks:
-            return []
         groups = shared_out([task.size for task in tasks], most_tasks)
-        rows = pa.table({"tasks": [pickle.dumps([(number, tasks[number]) for number in group]) for group in groups]})
-        # Each row of a local relation becomes a Spark task of its own; the closure holds what is the same for all.
-        spark.conf.set("spark.sql.leafNodeDefaultParallelism", str(len(groups)))
-        made = spark.createDataFrame(rows).mapInArrow(partial(_apply, function=function), "number long, made binary").collect()
-        return [pickle.loads(row["made"]) for row in sorted(made, key=lambda row: row["number"])]
+        return apply_on_executors(spark, [[(number, tasks[number]) for number in group] for group in groups], function) if groups else []
 
     return run
 
@@ -176,10 +170,3 @@ def shared_out(sizes: Sequence[int], most: int) -> list[list[int]]:
     order = sorted(range(len(sizes)), key=lambda place: -sizes[place])
     count = min(len(order), most)
     return [order[first::count] for first in range(count)]
-
-
-def _apply(batches: Iterable[pa.RecordBatch], function: Callable[[Any], Any]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        for pickled in batch.column(0).to_pylist():
-            for number, task in pickle.loads(pickled):
-                yield pa.RecordBatch.from_pydict({"number": [number], "made": [pickle.dumps(function(task))]})

@@ -6,11 +6,13 @@ What belongs here: looking. What must not: mending; every finding that is not ri
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from tick_assets.stack.services import ALL_SERVICES
 from tick_assets.stack.supervisor import Supervisor
 
 SPARK_OVERHEAD_MB = 1000
+SECRET = re.compile(r"password|secret|token|key", re.IGNORECASE)
+"""What is secret among properties of Spark: their names say so."""
 DISK_NEEDED_GB = 5.0
 CACHE_NEEDED_GB = 2.0
 VERSIONS = ("dagster", "dbt-core", "mlflow", "numba", "polars", "pyiceberg", "pyspark", "trino", "xgboost")
@@ -41,11 +45,20 @@ class Finding:
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """Return the effective values; passwords inside addresses are hidden, and secrets are no settings."""
+    """Return the effective values; passwords and tokens inside addresses are hidden, and secrets are no settings."""
     return {name: _shown(value) for name, value in settings.model_dump().items()}
 
 
+def shown_properties(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return properties of Spark as `doctor` prints them: what is secret by its name, or inside an address, is hidden."""
+    return {name: "***" if SECRET.search(name) else _shown(value) for name, value in sorted(properties.items())}
+
+
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return json.dumps(shown_properties(value)) if value else ""
+    if isinstance(value, str) and value.startswith("sc://"):
+        return re.sub(r"(?<=;token=)[^;]*", "***", value)
     if isinstance(value, str) and "://" in value and "@" in value:
         address = urlsplit(value)
         return value.replace(f":{address.password}@", ":***@") if address.password else value
@@ -103,7 +116,7 @@ def _counts(service: Service, settings: Settings) -> bool:
 
 def _spark_mb(settings: Settings) -> int:
     """Return what a local Spark session may take: its heap and what lies beside it."""
-    if not settings.spark_master.startswith("local"):
+    if settings.spark_remote or not settings.spark_master.startswith("local"):
         return 0
     text = settings.spark_driver_memory.lower().removesuffix("b")
     units = {"k": 1e-3, "m": 1.0, "g": 1e3, "t": 1e6}

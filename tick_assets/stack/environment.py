@@ -5,6 +5,7 @@ What belongs here: names and values. What must not: setting them; a composition 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -92,7 +93,7 @@ def _configuration(settings: Settings) -> dict[str, str]:
 
 def _jars(settings: Settings) -> dict[str, str]:
     """Name the embedded jars unless a configuration names others or a cluster ships them."""
-    if settings.spark_jars or not settings.spark_master.startswith("local") or missing_parts(settings):
+    if settings.spark_jars or settings.spark_remote or not settings.spark_master.startswith("local") or missing_parts(settings):
         return {}
     return {"TICK_SPARK_JARS": ",".join(str(jar) for jar in provisioned(settings).spark_jars)}
 
@@ -100,6 +101,8 @@ def _jars(settings: Settings) -> dict[str, str]:
 def _text(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, dict):
+        return json.dumps(value)
     if isinstance(value, (tuple, list)):
         return ",".join(str(part) for part in value)
     return str(value.value if isinstance(value, Enum) else value)
@@ -155,8 +158,12 @@ def dagster_home(settings: Settings) -> Path:
 
 
 def _java(settings: Settings) -> dict[str, str]:
-    """Name Spark's Java and Python, where Spark runs on this machine."""
-    values = {"SPARK_LOCAL_IP": settings.host, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    """Name Spark's address and Java on this machine, and the Python of driver and executors."""
+    values = {
+        "SPARK_LOCAL_IP": settings.spark_driver_bind_address or settings.host,
+        "PYSPARK_PYTHON": settings.spark_python or sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+    }
     if missing_parts(settings):
         return values
     return {**values, "JAVA_HOME": str(provisioned(settings).java21_home)}

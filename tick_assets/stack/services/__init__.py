@@ -9,7 +9,7 @@ from tick_assets.stack.services.nifi import Nifi
 from tick_assets.stack.services.object_store import ObjectStore
 from tick_assets.stack.services.postgres import Postgres
 from tick_assets.stack.services.signal_service import SignalService
-from tick_assets.stack.services.trino import Trino
+from tick_assets.stack.services.trino import Trino, TrinoWorker
 
 ALL_SERVICES: tuple[Service, ...] = (
     Postgres(),
@@ -21,4 +21,5 @@ ALL_SERVICES: tuple[Service, ...] = (
     DagsterDaemon(),
     SignalService(),
     Nifi(),
+    TrinoWorker(),
 )

@@ -1,4 +1,4 @@
-"""Trino: one coordinator that is its own worker, on loopback, with the `lakehouse` catalog.
+"""Trino: one coordinator that is its own worker, on loopback, with the `lakehouse` catalog; and, when asked for, a second worker.
 
 What belongs here: its configuration, command line and health. What must not: SQL of the road.
 """
@@ -6,6 +6,7 @@ What belongs here: its configuration, command line and health. What must not: SQ
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tick_assets.stack.services.postgres import USER, rows_of
 
 CATALOG_FILE = PROJECT_ROOT / "deploy" / "trino" / "catalog" / f"{CATALOG}.properties"
 HEAP = "2G"
+SCHEMAS = f"show schemas from {CATALOG}"
 JVM = (
     f"-Xmx{HEAP}",
     "-XX:+UseG1GC",
@@ -33,6 +35,7 @@ class Trino(Service):
     """The query engine."""
 
     name = "trino"
+    node_id = "tick-coordinator"
     port_setting = "trino_port"
     address_setting = "trino_url"
     needs = ("postgres", "s3")
@@ -42,10 +45,32 @@ class Trino(Service):
     def prepare(self, site: Site) -> None:
         folder = site.folder(self.name)
         (folder / "catalog").mkdir(exist_ok=True)
-        write_private(folder / "config.properties", _lines(_config(site)))
+        write_private(folder / "config.properties", _lines(self.configuration(site)))
         write_private(folder / "log.properties", "io.trino=WARN\norg.apache.iceberg=WARN\nio.airlift=WARN\nio.trino.server.Server=INFO\n")
         write_private(folder / "catalog" / f"{CATALOG}.properties", CATALOG_FILE.read_text())
         make_catalog_tables(site.settings)
+
+    def configuration(self, site: Site) -> dict[str, str]:
+        """Return the node's own properties and those of its role."""
+        settings = site.settings
+        node = {
+            "http-server.http.port": str(self.port(settings)),
+            "discovery.uri": f"http://{settings.host}:{settings.trino_port}",
+            "node.internal-address": settings.host,
+            "node.bind-ip": settings.host,
+            "plugin.dir": str(site.provisioned.trino_dir / "plugin"),
+            "catalog.config-dir": str(site.folder(self.name) / "catalog"),
+        }
+        return node | self.role()
+
+    def role(self) -> dict[str, str]:
+        """Return what makes the node a coordinator that works too."""
+        return {
+            "coordinator": "true",
+            "node-scheduler.include-coordinator": "true",
+            "query.max-memory": "1GB",
+            "web-ui.preview.enabled": "false",
+        }
 
     def command(self, site: Site) -> list[str]:
         folder, trino = site.folder(self.name), site.provisioned.trino_dir
@@ -53,7 +78,7 @@ class Trino(Service):
         jvm = [flag for flag in JVM if not flag.startswith("--add-modules") or _has_module(site)]
         node = {
             "node.environment": "tick",
-            "node.id": "tick-coordinator",
+            "node.id": self.node_id,
             "node.data-dir": str(folder / "data"),
             "config": str(folder / "config.properties"),
             "log.levels-file": str(folder / "log.properties"),
@@ -68,18 +93,41 @@ class Trino(Service):
         import httpx
 
         try:
-            answer = httpx.get(f"http://{settings.host}:{settings.trino_port}/v1/info", timeout=2.0, trust_env=False)
+            answer = httpx.get(f"http://{settings.host}:{self.port(settings)}/v1/info", timeout=2.0, trust_env=False)
             return answer.status_code == 200 and answer.json().get("starting") is False
         except (httpx.HTTPError, ValueError):
             return False
 
     def complete(self, site: Site) -> None:
         """Wait until a query answers: the server says that it started before it can plan one."""
-        deadline = time.monotonic() + 60
-        while not _query_answers(site.settings):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"Expected Trino on port {site.settings.trino_port} to answer a query within 60 s, was silent.")
-            time.sleep(0.3)
+        _wait_for(f"Trino on port {site.settings.trino_port} to answer a query", lambda: answer_of(site.settings, SCHEMAS) is not None)
+
+
+class TrinoWorker(Trino):
+    """A second worker beside the coordinator: `tick up --with trino-worker`."""
+
+    name = "trino-worker"
+    node_id = "tick-worker"
+    port_setting = "trino_worker_port"
+    needs = ("trino",)
+    is_optional = True
+
+    def role(self) -> dict[str, str]:
+        return {"coordinator": "false"}
+
+    def complete(self, site: Site) -> None:
+        """Wait until the coordinator gives it work."""
+        active = [[self.node_id]]
+        query = f"select node_id from system.runtime.nodes where node_id = '{self.node_id}' and state = 'active'"
+        _wait_for("the coordinator to know Trino's second worker", lambda: answer_of(site.settings, query) == active)
+
+
+def _wait_for(what: str, is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Expected {what} within 60 s, was not so.")
+        time.sleep(0.3)
 
 
 def _has_module(site: Site) -> bool:
@@ -87,19 +135,20 @@ def _has_module(site: Site) -> bool:
     return release.exists() and "jdk.incubator.vector" in release.read_text()
 
 
-def _query_answers(settings: Settings) -> bool:
-    """Run `show schemas` over HTTP to its end; any failure means not yet."""
+def answer_of(settings: Settings, query: str) -> list[list[Any]] | None:
+    """Run a query over HTTP to its end and return its rows; None while it fails."""
     import httpx
 
-    address = f"http://{settings.host}:{settings.trino_port}/v1/statement"
+    address, rows = f"http://{settings.host}:{settings.trino_port}/v1/statement", []
     try:
         with httpx.Client(timeout=10.0, trust_env=False) as client:
-            page = _document(client.post(address, content=f"show schemas from {CATALOG}", headers={"X-Trino-User": USER}))
+            page = _document(client.post(address, content=query, headers={"X-Trino-User": USER}))
             while "nextUri" in page:
                 page = _document(client.get(page["nextUri"]))
-            return "error" not in page
+                rows += page.get("data", [])
+            return None if "error" in page else rows
     except (httpx.HTTPError, ValueError):
-        return False
+        return None
 
 
 def _document(answer: Any) -> dict[str, Any]:
@@ -120,19 +169,3 @@ def make_catalog_tables(settings: Settings) -> None:
 
 def _lines(values: dict[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
-
-
-def _config(site: Site) -> dict[str, str]:
-    settings = site.settings
-    return {
-        "coordinator": "true",
-        "node-scheduler.include-coordinator": "true",
-        "http-server.http.port": str(settings.trino_port),
-        "discovery.uri": f"http://{settings.host}:{settings.trino_port}",
-        "node.internal-address": settings.host,
-        "node.bind-ip": settings.host,
-        "query.max-memory": "1GB",
-        "plugin.dir": str(site.provisioned.trino_dir / "plugin"),
-        "catalog.config-dir": str(site.folder("trino") / "catalog"),
-        "web-ui.preview.enabled": "false",
-    }
