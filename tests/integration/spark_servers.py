@@ -23,7 +23,6 @@ from tests.conftest import free_ports
 from tick_assets.settings import Settings
 from tick_assets.stack import processes
 from tick_assets.stack.environment import service_environment
-from tick_assets.stack.processes import ProcessRecord
 from tick_assets.stack.provision import package_dir, provisioned
 
 MARK = "spark-servers"
@@ -72,10 +71,10 @@ def running_cluster(settings: Settings, folder: Path, workers: int = 2) -> Itera
 
 
 def _worker(settings: Settings, folder: Path, number: int, ports: Sequence[int], master: str) -> Worker:
-    place = folder / f"worker {number}"
+    place = folder / f"worker{number}"
     options = {"--host": settings.host, "--port": ports[0], "--webui-port": ports[1], "--cores": 1, "--memory": "1g", "--work-dir": place}
     arguments = [str(part) for option in options.items() for part in option]
-    pid = _start(settings, "spark-class", ["org.apache.spark.deploy.worker.Worker", *arguments, master], folder / f"worker {number}.log")
+    pid = _start(settings, "spark-class", ["org.apache.spark.deploy.worker.Worker", *arguments, master], folder / f"worker{number}.log")
     return Worker(pid, place)
 
 
@@ -192,8 +191,3 @@ def wait_for(is_so: Callable[[], bool], what: str) -> None:
     while not is_so():
         assert time.monotonic() < deadline, f"Expected {what} within {PATIENCE_S} s, was not so."
         time.sleep(0.2)
-
-
-def record_of(pid: int) -> ProcessRecord:
-    """Return the record by which a started process is found again."""
-    return ProcessRecord(pid, processes.birth_of(pid) or "", None, "")
