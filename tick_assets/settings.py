@@ -173,7 +173,7 @@ class Settings(BaseSettings):
             raise ValueError(f"Expected spark_remote as sc://host:port, was {self.spark_remote!r}.")
         if self.spark_remote and "spark_master" in self.model_fields_set:
             both = f"spark_master={self.spark_master} and spark_remote={self.spark_remote}"
-            raise ValueError(f"Expected one of spark_master and spark_remote, was both: {both}. Unset one of them.")
+            raise ValueError(f"Expected one of spark_master and spark_remote, was both: {both}")
         return self
 
     @field_validator("home", "cache")

@@ -1,6 +1,6 @@
 """The process that drives Spark: it runs the assets that use a session, over a range of dates, on whatever Spark its settings name.
 
-Run as a program with the first and the last date.
+What belongs here: one Dagster run of those assets. What must not: judging it. Run as a program with the first and the last date.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ What belongs here: turning a configuration that can't be read into a plain messa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,17 @@ def effective_settings(**overrides: Any) -> Settings:
     try:
         return load_settings(**overrides)
     except ValidationError as error:
-        problems = (f"{_variable(item['loc'])}: {item['msg'].lower()}, was {item.get('input')!r}" for item in error.errors())
+        problems = map(_problem, error.errors())
         raise CommandError(f"Expected a configuration that can be read, was {'; '.join(problems)}. Correct it and repeat.") from error
     except (TOMLDecodeError, SettingsError) as error:
         raise CommandError(f"Expected a TOML file that can be read, was {error}. Correct $TICK_HOME/tick.toml (or TICK_CONFIG).") from error
+
+
+def _problem(item: Mapping[str, Any]) -> str:
+    """Word one problem; one of several settings together has the whole configuration, secrets included, as its input."""
+    if not item["loc"]:
+        return str(item["msg"]).removeprefix("Value error, ")
+    return f"{_variable(item['loc'])}: {item['msg'].lower()}, was {item.get('input')!r}"
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -15,6 +15,8 @@ from tick_assets.cli.configuration import effective_settings, stack_errors
 from tick_assets.cli.output import JsonOption, print_json, print_table, reporter, say
 
 if TYPE_CHECKING:
+    from tick_assets.settings import Settings
+    from tick_assets.stack.doctor import Finding
     from tick_assets.stack.supervisor import ServiceStatus
 
 OnlyOption = Annotated[str, typer.Option("--only", help="Comma-separated services, such as postgres,s3,trino,mlflow; default: all.")]
@@ -90,12 +92,11 @@ def _print_statuses(statuses: Sequence[ServiceStatus], as_json: bool) -> None:
 
 def doctor(as_json: JsonOption = False) -> None:
     """Print the effective configuration without secrets, and check this machine; exits non-zero on a problem."""
-    from tick_assets.lakehouse.spark import session_config
-    from tick_assets.stack.doctor import configuration, examine, shown_properties
+    from tick_assets.stack.doctor import configuration, examine
 
     settings = effective_settings()
-    findings = examine(settings)
-    spark = shown_properties(session_config(settings))
+    spark, addresses = _spark_of(settings)
+    findings = [*examine(settings), addresses]
     if as_json:
         print_json({"configuration": configuration(settings), "spark": spark, "checks": findings})
     else:
@@ -109,6 +110,18 @@ def doctor(as_json: JsonOption = False) -> None:
                 say(f"{item.name}: {item.remedy}")
     if not all(item.ok for item in findings):
         raise typer.Exit(1)
+
+
+def _spark_of(settings: Settings) -> tuple[dict[str, str], Finding]:
+    """Return the effective properties of a session, and whether its addresses can work together."""
+    from tick_assets.lakehouse.spark import SparkPlaceError, session_config
+    from tick_assets.stack.doctor import Finding, shown_properties
+
+    where = settings.spark_remote.partition(";")[0] or settings.spark_master
+    try:
+        return shown_properties(session_config(settings)), Finding("spark", True, where)
+    except SparkPlaceError as error:
+        return {}, Finding("spark", False, where, str(error))
 
 
 def _names(only: str) -> list[str]:

@@ -38,7 +38,7 @@ class Trino(Service):
     node_id = "tick-coordinator"
     port_setting = "trino_port"
     address_setting = "trino_url"
-    needs = ("postgres", "s3")
+    needs: tuple[str, ...] = ("postgres", "s3")
     start_limit_s = 180.0
     memory_mb = 1200
 
