@@ -49,18 +49,17 @@ def _parquet_rows(folder: str) -> int:
 
 def _ours(files: list[str], target: str, store: str, dates: list[str]) -> Work:
     from benchmarks.local_lake import open_lake
-    from tick_assets.lakehouse import day_files, raw_ticks
+    from tick_assets.lakehouse import raw_ticks
     from tick_assets.lakehouse.raw_store import RawStore
 
     lakehouse, raw = open_lake(Path(target)), RawStore(Path(store))
-    table = lakehouse.table(raw_ticks.TABLE)
+    days = [(SYMBOL, date.fromisoformat(day)) for day in dates]
     data = f"{target}/warehouse/raw/ticks/data"
 
-    def write(day: str) -> list[Any]:
-        _, rows = raw_ticks.read_day(raw, SYMBOL, date.fromisoformat(day), [market.SOURCE])
-        return day_files.write_rows(rows, table.metadata, dict(table.io.properties))
+    def run() -> list[Any]:
+        return list(raw_ticks.write_day_files(lakehouse, raw, days, [market.SOURCE]))
 
-    return Work(lambda: [write(day) for day in dates], lambda _: _parquet_rows(data), prepare=_emptied(data))
+    return Work(run, lambda _: _parquet_rows(data), prepare=_emptied(data))
 
 
 def _polars(files: list[str], target: str, store: str, dates: list[str]) -> Work:

@@ -37,10 +37,11 @@ def _ours(lake: str, symbols: list[str], dates: list[str]) -> Work:
     from tick_assets.settings import load_settings
 
     held, lakehouse = held_session(), local_lake.open_lake(Path(lake))
-    days, instruments = [date.fromisoformat(day) for day in dates], parse_market(load_settings().market_path.read_text())
+    settings, days = load_settings(), [date.fromisoformat(day) for day in dates]
+    runner, instruments = by_spark(held.session, settings.spark_most_tasks), parse_market(settings.market_path.read_text())
 
     def run() -> None:
-        write = partial(silver.event_files, by_spark(held.session), lakehouse, market=instruments, strategy=Strategy())
+        write = partial(silver.event_files, runner, lakehouse, market=instruments, strategy=Strategy())
         local_lake.publish_files(lakehouse, (silver.FEATURES, silver.LABELS), symbols, days, write)
 
     return Work(run, lambda _: sum(lakehouse.partition_rows(silver.FEATURES).values()), during=held)

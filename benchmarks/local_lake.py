@@ -51,7 +51,7 @@ class Published:
 
 def publish_ticks(runner: Runner, lakehouse: Lakehouse, store: RawStore, symbols: Sequence[str], dates: Sequence[date]) -> Published:
     """Clean the raw rows and publish ticks, rejects and the publications, as the asset does."""
-    from tick_assets.lakehouse import publications, silver
+    from tick_assets.lakehouse import publications, silver, tick_audit
     from tick_assets.lakehouse.publishing import audit_outside, publish, stage, writing
 
     with writing(lakehouse, (silver.TICKS, silver.REJECTS), symbols, dates, "bench", _silently) as lock:
@@ -61,7 +61,7 @@ def publish_ticks(runner: Runner, lakehouse: Lakehouse, store: RawStore, symbols
         files = silver.tick_files(runner, lakehouse, partitions, raw)
         files_s = time.perf_counter() - began
         rejects, ticks = (stage(lakehouse, name, files[name], symbols, dates, "bench") for name in (silver.REJECTS, silver.TICKS))
-        counts, hashes = silver.audit_ticks(lakehouse, partitions, raw, ticks, rejects)
+        counts, hashes = tick_audit.audit_ticks(runner, lakehouse, partitions, raw, ticks, rejects)
         for staged in (rejects, ticks):
             audit_outside(lakehouse, staged)
             publish(lakehouse, staged, lock)

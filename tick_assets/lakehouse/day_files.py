@@ -8,12 +8,11 @@ writer, measured). No row comes to the driver, which collects the names and stat
 to no table until it is committed; the files of a task that dies are orphans. A day that lies in several files is read whole.
 
 Spark is given one symbol-day a task, the largest first; where there are more of them than tasks are worth, several share one. Each task is
-sent its own files alone, so what the driver sends grows with the symbol-days and not with their square, and one day at a time is in memory.
+told its own files alone, and one day at a time is in memory.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,15 +21,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import polars as pl
-import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.io import load_file_io
-from pyiceberg.io.pyarrow import ArrowScan, _dataframe_to_data_files, schema_to_pyarrow
+from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask
 from pyiceberg.table.metadata import TableMetadata
 
 from tick_assets.lakehouse.catalog import Lakehouse
+from tick_assets.lakehouse.day_parquet import write_day
 from tick_assets.lakehouse.executors import apply_on_executors
 from tick_assets.lakehouse.partition_files import key_of
 
@@ -128,23 +127,7 @@ def make_day(
     read = pl.from_arrow(ArrowScan(source, io, source.schema(), AlwaysTrue()).to_table(task.files))
     assert isinstance(read, pl.DataFrame)
     made = work(task.key, read)
-    return {name: write_rows(rows, targets[name], properties) for name, rows in made.items()}
-
-
-def write_rows(rows: pl.DataFrame, target: TableMetadata, properties: dict[str, str]) -> list[DataFile]:
-    """Write rows as data files of a table, one for each symbol-day.
-
-    It uses what PyIceberg keeps to itself; tests read the files with PyIceberg, Trino and Spark.
-    """
-    arrow = _in_schema(rows, schema_to_pyarrow(target.schema(), include_field_ids=False))
-    io = load_file_io(properties, target.location)
-    return list(_dataframe_to_data_files(target, arrow, io, write_uuid=uuid.uuid4())) if arrow.num_rows else []
-
-
-def _in_schema(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:
-    """Return the rows in a table's columns; one that somebody added to the table is null."""
-    missing = [pl.lit(None).alias(name) for name in schema.names if name not in rows.columns]
-    return rows.with_columns(missing).select(schema.names).to_arrow().cast(schema)
+    return {name: [write_day(rows, *task.key, targets[name], io)] if len(rows) else [] for name, rows in made.items()}
 
 
 def in_this_process(tasks: Sequence[_Task], function: Callable[[_Task], _Result]) -> list[_Result]:

@@ -17,9 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import SparkSession
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -66,12 +65,12 @@ def apply_on_executors(spark: SparkSession, groups: Sequence[Sequence[tuple[int,
     from pyspark import cloudpickle
     from pyspark.errors import PySparkException
 
-    rows = pa.table({"things": [cloudpickle.dumps(list(group)) for group in groups]})
-    # Each row of a local relation becomes a Spark task of its own; the closure holds what is the same for all.
-    spark.conf.set("spark.sql.leafNodeDefaultParallelism", str(len(groups)))
-    task = _guarded(cloudpickle.dumps(function), code_here())
+    # A range of n parts is n tasks on any session; a frame made of rows has as many parts as the session has cores. The closure is sent
+    # to each executor once and holds the groups as bytes: a task unpickles its own alone.
+    task = _guarded([cloudpickle.dumps(list(group)) for group in groups], cloudpickle.dumps(function), code_here())
+    numbers = spark.range(0, len(groups), 1, len(groups))
     try:
-        made = spark.createDataFrame(rows).mapInArrow(task, "number long, made binary, refused string").collect()
+        made = numbers.mapInArrow(task, "number long, made binary, refused string").collect()
     except PySparkException as error:
         if "PYTHON_VERSION_MISMATCH" in str(error):
             raise ExecutorError(f"Expected Python {code_here()['Python']} on the executors, was another. {REMEDY}") from error
@@ -82,7 +81,9 @@ def apply_on_executors(spark: SparkSession, groups: Sequence[Sequence[tuple[int,
     return [pickle.loads(row["made"]) for row in sorted(made, key=lambda row: row["number"])]
 
 
-def _guarded(payload: bytes, expected: Mapping[str, str]) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _guarded(
+    groups: Sequence[bytes], payload: bytes, expected: Mapping[str, str]
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Return a task that looks before it loads its work.
 
     It imports by itself whatever it needs: a function within a function travels as code, so it runs where tick_assets is missing too.
@@ -110,8 +111,8 @@ def _guarded(payload: bytes, expected: Mapping[str, str]) -> Callable[[Iterable[
             return
         function = pickle.loads(payload)
         for batch in batches:
-            for pickled in batch.column(0).to_pylist():
-                for number, thing in pickle.loads(pickled):
+            for place in batch.column(0).to_pylist():
+                for number, thing in pickle.loads(groups[place]):
                     yield pyarrow.RecordBatch.from_pylist([{"number": number, "made": pickle.dumps(function(thing))}], schema=schema)
 
     return run

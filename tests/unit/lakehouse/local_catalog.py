@@ -7,8 +7,10 @@ from pathlib import Path
 
 import polars as pl
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.manifest import DataFile
 
 from tick_assets.lakehouse.catalog import Lakehouse
+from tick_assets.lakehouse.day_parquet import write_day
 
 DAY = date(2024, 1, 8)
 
@@ -41,3 +43,10 @@ def silver_rows(symbol: str = "SYNEDGE", day: date = DAY, count: int = 200, publ
             "publication_id": [publication_id] * count,
         }
     ).with_columns(pl.col("ts_event").cast(pl.Datetime("us", "UTC")))
+
+
+def data_files(lakehouse: Lakehouse, table: str, rows: pl.DataFrame) -> list[DataFile]:
+    """Write rows as data files of a day table, one for each symbol and date; they are in no table yet."""
+    target, io = lakehouse.table(table).metadata, lakehouse.table(table).io
+    days = rows.partition_by("symbol", "date", as_dict=True, maintain_order=True)
+    return [write_day(part, symbol, day, target, io) for (symbol, day), part in days.items()]

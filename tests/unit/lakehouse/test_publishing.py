@@ -11,10 +11,9 @@ import polars as pl
 import pytest
 from pyiceberg.manifest import DataFile
 
-from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse, silver_rows
+from tests.unit.lakehouse.local_catalog import DAY, data_files, local_lakehouse, silver_rows
 from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
 from tick_assets.lakehouse.content_hash import partition_hashes
-from tick_assets.lakehouse.day_files import write_rows
 from tick_assets.lakehouse.partition_locks import Held
 from tick_assets.lakehouse.publishing import AuditError, Staged, audit_outside, drop_leftovers, publish, reject, stage, writing
 
@@ -36,7 +35,7 @@ def staged(lakehouse: Lakehouse, run: str, rows: pl.DataFrame | None, dates: Seq
 
 
 def written(lakehouse: Lakehouse, rows: pl.DataFrame) -> list[DataFile]:
-    return write_rows(rows, lakehouse.table(TABLE).metadata, dict(lakehouse.table(TABLE).io.properties))
+    return data_files(lakehouse, TABLE, rows)
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse, silver_rows
+from tests.unit.lakehouse.local_catalog import DAY, data_files, local_lakehouse, silver_rows
 from tick_assets.lakehouse import tick_audit
 from tick_assets.lakehouse.catalog import Lakehouse
 from tick_assets.lakehouse.content_hash import content_hashes
-from tick_assets.lakehouse.day_files import in_this_process, write_rows
+from tick_assets.lakehouse.day_files import in_this_process
 from tick_assets.lakehouse.publishing import AuditError, Staged, stage
 from tick_assets.lakehouse.silver import REJECTS, TICKS, Partitions, RawFiles
 from tick_assets.lakehouse.tick_audit import DayCounts, audit_ticks
@@ -46,9 +46,7 @@ def lakehouse(tmp_path: Path) -> Lakehouse:
 
 
 def staged(lakehouse: Lakehouse, table: str, rows: pl.DataFrame) -> Staged:
-    loaded = lakehouse.table(table)
-    files = write_rows(rows, loaded.metadata, dict(loaded.io.properties))
-    return stage(lakehouse, table, files, [SYMBOL], DATES, "run")
+    return stage(lakehouse, table, data_files(lakehouse, table, rows), [SYMBOL], DATES, "run")
 
 
 def partitions(files: dict[str, int] | None = None) -> Partitions:
