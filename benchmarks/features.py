@@ -34,11 +34,12 @@ def _ours(lake: str, symbols: list[str], dates: list[str]) -> Work:
     from tick_assets.domain.signals import Strategy
     from tick_assets.lakehouse import silver
     from tick_assets.lakehouse.day_files import by_spark
+    from tick_assets.lakehouse.spark import most_tasks
     from tick_assets.settings import load_settings
 
     held, lakehouse = held_session(), local_lake.open_lake(Path(lake))
     settings, days = load_settings(), [date.fromisoformat(day) for day in dates]
-    runner, instruments = by_spark(held.session, settings.spark_most_tasks), parse_market(settings.market_path.read_text())
+    runner, instruments = by_spark(held.session, most_tasks(settings)), parse_market(settings.market_path.read_text())
 
     def run() -> None:
         write = partial(silver.event_files, runner, lakehouse, market=instruments, strategy=Strategy())

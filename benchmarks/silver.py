@@ -62,13 +62,14 @@ def held_session() -> _Held:
 def _ours(lake: str, store: str, symbols: list[str], dates: list[str]) -> Work:
     from tick_assets.lakehouse.day_files import by_spark
     from tick_assets.lakehouse.raw_store import RawStore
+    from tick_assets.lakehouse.spark import most_tasks
     from tick_assets.settings import load_settings
 
     held, lakehouse, raw = held_session(), local_lake.open_lake(Path(lake)), RawStore(Path(store))
     days = [date.fromisoformat(day) for day in dates]
 
     def run() -> local_lake.Published:
-        return local_lake.publish_ticks(by_spark(held.session, load_settings().spark_most_tasks), lakehouse, raw, symbols, days)
+        return local_lake.publish_ticks(by_spark(held.session, most_tasks(load_settings())), lakehouse, raw, symbols, days)
 
     return Work(run, lambda done: done.rows, detail=lambda done: {"files_s": done.files_s}, during=held)
 

@@ -74,23 +74,6 @@ def published_counts_are_true(context: dg.AssetCheckExecutionContext, road: Road
 
 
 @dg.asset_check(
-    asset=["silver", "ticks"], name="ticks_are_ordered", partitions_def=DAILY, description="A later row of a date is never earlier in time."
-)
-def ticks_are_ordered(context: dg.AssetCheckExecutionContext, road: Road, scope: Scope) -> dg.AssetCheckResult:
-    condition = _scope_condition(context, road, scope)
-    return _no_rows(
-        road,
-        f"""
-        with steps as (
-            select symbol, date, seq, ts_event, lag(ts_event) over (partition by symbol, date order by seq) as before
-            from silver.ticks where {condition}
-        )
-        select symbol, date, count(*) as disordered from steps where before > ts_event group by 1, 2
-        """,
-    )
-
-
-@dg.asset_check(
     asset=["silver", "features"], name="every_event_is_a_tick", partitions_def=DAILY, description="Each sampled event is a published tick."
 )
 def every_event_is_a_tick(context: dg.AssetCheckExecutionContext, road: Road, scope: Scope) -> dg.AssetCheckResult:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from tick_assets.lakehouse.catalog import Lakehouse
+    from tick_assets.lakehouse.day_files import Runner
     from tick_assets.lakehouse.object_store import ObjectStore
     from tick_assets.lakehouse.query import TrinoQuery
     from tick_assets.lakehouse.raw_store import RawStore
@@ -176,6 +177,14 @@ class SparkEngine(LazyPySparkResource):
             configured = LazyPySparkResource(spark_config=spark_config(load_settings()) | self.spark_config)
             self._session = configured.spark_session
         return self._session
+
+    @property
+    def runner(self) -> Runner:
+        """Return what hands symbol-days to the session's tasks."""
+        from tick_assets.lakehouse.day_files import by_spark
+        from tick_assets.lakehouse.spark import most_tasks
+
+        return by_spark(self.session, most_tasks(load_settings()))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         if self._session is not None:

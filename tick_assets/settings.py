@@ -98,8 +98,8 @@ class Settings(BaseSettings):
     spark_remote: str = ""
     """`sc://host:port` of a Spark Connect server, instead of a master."""
     spark_driver_memory: str = "2g"
-    spark_most_tasks: int = Field(1024, ge=1)
-    """Spark tasks of one pass, each with some 20 ms of its own; more symbol-days share tasks. Some times the cores of a cluster."""
+    spark_most_tasks: int | None = Field(None, ge=1)
+    """Spark tasks of one pass; more symbol-days share tasks. By default four for each core of `local[n]`, 1024 on a cluster."""
     spark_driver_host: str = ""
     """The address at which executors reach the driver; by default `host`."""
     spark_driver_bind_address: str = ""

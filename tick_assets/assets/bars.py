@@ -10,7 +10,6 @@ import dagster as dg
 from tick_assets.assets.reporting import day_plot, day_rows, reporting, silver_spec
 from tick_assets.lakehouse import silver
 from tick_assets.lakehouse.bars import GRAINS, TABLES, bar_files, table_of
-from tick_assets.lakehouse.day_files import by_spark
 from tick_assets.lakehouse.publishing import audit_outside, publish, stage, writing
 from tick_assets.partitions import DAILY, dates_of
 from tick_assets.resources import Road, Scope, SparkEngine
@@ -35,7 +34,7 @@ def bars(context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: Spa
     partitions = silver.Partitions(symbols, dates, {})
     run = context.run.run_id.replace("-", "")[:12]
     with writing(road.lakehouse, TABLES, symbols, dates, run, context.log.info) as lock:
-        files = bar_files(by_spark(spark.session, road.settings.spark_most_tasks), road.lakehouse, partitions, road.settings.bar_ticks)
+        files = bar_files(spark.runner, road.lakehouse, partitions, road.settings.bar_ticks)
         for grain in GRAINS:
             name = f"bars_{grain}"
             with reporting(context, f"silver/{name}") as report:

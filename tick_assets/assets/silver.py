@@ -12,13 +12,12 @@ import dagster as dg
 from tick_assets.assets.reporting import bar_plot, day_plot, day_range, day_rows, now, reporting, silver_spec, table
 from tick_assets.domain.signals import Strategy
 from tick_assets.lakehouse import publications, silver, tick_audit
-from tick_assets.lakehouse.day_files import by_spark
 from tick_assets.lakehouse.publishing import AuditError, audit_outside, publish, stage, writing
 from tick_assets.partitions import DAILY, dates_of
 from tick_assets.resources import Road, Scope, SparkEngine
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
-NO_ROW_IS_LOST = "no_row_is_lost"
+NO_ROW_IS_LOST, TICKS_ARE_ORDERED = "no_row_is_lost", "ticks_are_ordered"
 
 
 @dg.multi_asset(
@@ -29,7 +28,12 @@ NO_ROW_IS_LOST = "no_row_is_lost"
     partitions_def=DAILY,
     backfill_policy=SINGLE_RUN,
     pool="silver_ticks",
-    check_specs=[dg.AssetCheckSpec(NO_ROW_IS_LOST, asset=["silver", "ticks"], blocking=True)],
+    check_specs=[
+        dg.AssetCheckSpec(NO_ROW_IS_LOST, asset=["silver", "ticks"], blocking=True),
+        dg.AssetCheckSpec(
+            TICKS_ARE_ORDERED, asset=["silver", "ticks"], blocking=True, description="A later row of a date is never earlier in time."
+        ),
+    ],
 )
 def clean_ticks(
     context: dg.AssetExecutionContext, road: Road, scope: Scope, spark: SparkEngine
@@ -44,7 +48,7 @@ def clean_ticks(
     ):
         partitions = publications.partitions_of(road.raw_store, symbols, dates, road.settings.sources_in_order)
         raw = road.lakehouse.snapshot_id("raw.ticks")
-        runner = by_spark(spark.session, road.settings.spark_most_tasks)
+        runner = spark.runner
         files = silver.tick_files(runner, road.lakehouse, partitions, raw)
         rejects, ticks = (stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.REJECTS, silver.TICKS))
         try:
@@ -52,9 +56,8 @@ def clean_ticks(
             for staged in (rejects, ticks):
                 audit_outside(road.lakehouse, staged)
         except AuditError as error:
-            yield dg.AssetCheckResult(
-                asset_key=["silver", "ticks"], check_name=NO_ROW_IS_LOST, passed=False, metadata={"finding": str(error)}
-            )
+            failed = TICKS_ARE_ORDERED if isinstance(error, tick_audit.DisorderError) else NO_ROW_IS_LOST
+            yield dg.AssetCheckResult(asset_key=["silver", "ticks"], check_name=failed, passed=False, metadata={"finding": str(error)})
             raise dg.Failure(str(error), allow_retries=False) from error
         snapshots = {staged.table: publish(road.lakehouse, staged, lock) for staged in (rejects, ticks)}
         publications.record(road.lakehouse, partitions, counts, hashes, now())
@@ -73,7 +76,9 @@ def clean_ticks(
     yield dg.MaterializeResult(
         asset_key=["silver", "ticks"],
         metadata=report.metadata() | shared | {"dagster/row_count": sum(found.silver_rows for found in counts), "ticks_per_day": plot},
-        check_results=[dg.AssetCheckResult(check_name=NO_ROW_IS_LOST, passed=True, metadata={"raw_rows": total})],
+        check_results=[
+            dg.AssetCheckResult(check_name=name, passed=True, metadata={"raw_rows": total}) for name in (NO_ROW_IS_LOST, TICKS_ARE_ORDERED)
+        ],
     )
 
 
@@ -111,9 +116,7 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
         writing(road.lakehouse, tables, symbols, dates, run, context.log.info) as lock,
     ):
         partitions = silver.Partitions(symbols, dates, {})
-        files = silver.event_files(
-            by_spark(spark.session, road.settings.spark_most_tasks), road.lakehouse, partitions, road.market, Strategy()
-        )
+        files = silver.event_files(spark.runner, road.lakehouse, partitions, road.market, Strategy())
         staged = [stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.FEATURES, silver.LABELS)]
         for each in staged:
             audit_outside(road.lakehouse, each)

@@ -8,6 +8,7 @@ would write other rows and say nothing, so every task compares before it works, 
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib.metadata
 import pickle
@@ -57,6 +58,16 @@ def refusal(expected: Mapping[str, str], found: Mapping[str, str], where: str) -
     return f"Expected {wanted} as at the driver, was {was} on the executor {where}. {REMEDY}"
 
 
+@lru_cache(maxsize=1)
+def settle() -> None:
+    """Keep what this worker has imported out of later garbage collections, once.
+
+    Spark collects after each task, and a walk over the modules of Polars, PyIceberg and Numba takes longer than cleaning a day (measured).
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def apply_on_executors(spark: SparkSession, groups: Sequence[Sequence[tuple[int, Any]]], function: Callable[[Any], Any]) -> list[Any]:
     """Apply a function to numbered things, each group of them in a task of its own; return the results in the order of the numbers.
 
@@ -100,7 +111,7 @@ def _guarded(
         schema = pyarrow.schema({"number": pyarrow.int64(), "made": pyarrow.binary(), "refused": pyarrow.string()})
         where = f"{socket.gethostname()} ({sys.executable})"
         try:
-            from tick_assets.lakehouse.executors import code_here, refusal
+            from tick_assets.lakehouse.executors import code_here, refusal, settle
 
             refused = refusal(expected, code_here(), where)
         except ImportError as error:
@@ -114,5 +125,6 @@ def _guarded(
             for place in batch.column(0).to_pylist():
                 for number, thing in pickle.loads(groups[place]):
                     yield pyarrow.RecordBatch.from_pylist([{"number": number, "made": pickle.dumps(function(thing))}], schema=schema)
+        settle()
 
     return run

@@ -102,13 +102,13 @@ def audit_outside(lakehouse: Lakehouse, staged: Staged) -> None:
         )
 
 
-def reject(lakehouse: Lakehouse, staged: Staged, finding: str) -> None:
-    """Keep the staged branch under a `failed_` name and raise `AuditError`."""
+def reject(lakehouse: Lakehouse, staged: Staged, finding: str, error: type[AuditError] = AuditError) -> None:
+    """Keep the staged branch under a `failed_` name and raise `AuditError`, or a kind of it."""
     kept = staged.branch.replace(AUDIT_PREFIX, FAILED_PREFIX, 1)
     lakehouse.drop_branch(staged.table, kept)
     lakehouse.keep_branch(staged.table, kept, _tip(lakehouse, staged), KEPT_FOR)
     lakehouse.drop_branch(staged.table, staged.branch)
-    raise AuditError(f"Audit of {staged.table} failed: {finding}. Nothing was published; look at branch {kept}, then run again.")
+    raise error(f"Audit of {staged.table} failed: {finding}. Nothing was published; look at branch {kept}, then run again.")
 
 
 def publish(lakehouse: Lakehouse, staged: Staged, held: Held) -> int | None:

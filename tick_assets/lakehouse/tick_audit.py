@@ -1,4 +1,4 @@
-"""The audit of staged ticks and rejects: that no current raw row was lost, doubled, misplaced or misnumbered.
+"""The audit of staged ticks and rejects: that no current raw row was lost, doubled, misplaced, misnumbered or put out of order.
 
 What belongs here: what is counted and hashed of each symbol-day, and what refuses a publication. What must not: making the rows (`silver`),
 the branch protocol (`publishing`), Dagster.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 
 import polars as pl
@@ -24,7 +24,7 @@ from pyiceberg.table.metadata import TableMetadata
 from tick_assets.lakehouse.catalog import Lakehouse
 from tick_assets.lakehouse.content_hash import combine, frame_hashes
 from tick_assets.lakehouse.day_files import DayKey, Runner, bytes_of, files_by_day
-from tick_assets.lakehouse.publishing import Staged, reject
+from tick_assets.lakehouse.publishing import AuditError, Staged, reject
 from tick_assets.lakehouse.silver import REJECTS, TICKS, Partitions
 from tick_assets.lakehouse.tables import definition_of
 
@@ -33,6 +33,10 @@ MAXIMUM_REJECT_SHARE = 0.5
 """A partition that loses more than this share of its rows is refused: then the parser is wrong, not the market (FXCM loses 10 %)."""
 
 _Files = tuple[FileScanTask, ...]
+
+
+class DisorderError(AuditError):
+    """A staged tick is earlier than the one of the rank before."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,15 @@ class AuditTask:
 
 @dataclass(frozen=True)
 class Found:
-    """What one symbol-day holds. `raw_files` are the rows of each raw file by source, `strays` rows of another symbol or date."""
+    """What one symbol-day holds. `raw_files` are the rows of each raw file by source, `strays` rows of another symbol or date,
+    `disordered` ticks that are earlier than the tick of the rank before."""
 
     raw_rows: int = 0
     silver_rows: int = 0
     reject_rows: int = 0
     ranks: int = 0
     strays: int = 0
+    disordered: int = 0
     content_hash: str = combine(TICKS, ())
     raw_files: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -85,6 +91,8 @@ def audit_ticks(
     for finding in (_stale(partitions, found), _miscounted(counts), _misplaced(found), _misnumbered(found)):
         if finding:
             reject(lakehouse, ticks, finding)
+    if disordered := _disordered(found):
+        reject(lakehouse, ticks, disordered, DisorderError)
     return counts, {key: day.content_hash for key, day in found.items()}
 
 
@@ -111,6 +119,11 @@ def _misplaced(found: Mapping[DayKey, Found]) -> str:
 def _misnumbered(found: Mapping[DayKey, Found]) -> str:
     repeated = sorted(key for key, day in found.items() if day.ranks != day.silver_rows + day.reject_rows)
     return f"expected every seq once, was repeated on {repeated[:3]}" if repeated else ""
+
+
+def _disordered(found: Mapping[DayKey, Found]) -> str:
+    disordered = sorted(key for key, day in found.items() if day.disordered)
+    return f"expected no tick to be earlier than the one of the rank before, was so on {disordered[:3]}" if disordered else ""
 
 
 # What is there, symbol-day by symbol-day.
@@ -143,9 +156,18 @@ def look_at_day(task: AuditTask, raw: TableMetadata, properties: dict[str, str])
         len(rejects),
         pl.concat([ticks["seq"], rejects["seq"]]).n_unique(),
         sum(len(rows) - len(rows.filter(of_day)) for rows in (ticks, rejects)),
+        _earlier_than_before(ticks),
         combine(TICKS, frame_hashes(definition_of(TICKS), ticks)),
         {str(source): dict(rows.select("source_file", "rows").iter_rows()) for (source,), rows in counted.group_by("source")},
     )
+
+
+def _earlier_than_before(ticks: pl.DataFrame) -> int:
+    """Count the ticks that are earlier than the one of the rank before."""
+    if not len(ticks):
+        return 0
+    by_rank = ticks if ticks["seq"].is_sorted() else ticks.sort("seq")
+    return int((by_rank["ts_event"].diff().drop_nulls() < timedelta(0)).sum())
 
 
 def _raw_files(files: _Files, table: TableMetadata, properties: dict[str, str]) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tick_assets.lakehouse.spark import SparkPlaceError, session_config, spark_config
+from tick_assets.lakehouse.spark import SparkPlaceError, most_tasks, session_config, spark_config
 from tick_assets.settings import Settings, load_settings
 from tick_assets.stack.doctor import configuration, shown_properties
 from tick_assets.stack.environment import environment
@@ -102,3 +102,17 @@ def test_doctor_hides_what_is_secret_in_properties_and_addresses(tmp_path: Path)
     assert shown["spark_remote"] == "sc://connect.example:15002/;token=***;user_id=me"
     assert json.loads(shown["spark_properties"]) == {"spark.authenticate.secret": "***", "spark.ui.port": "4050"}
     assert "hidden one" not in str(shown_properties(session_config(settings)))
+
+
+@pytest.mark.parametrize(
+    ("values", "tasks"),
+    [
+        ({"spark_master": "local[2]"}, 8),
+        ({"spark_master": "local[3,4]"}, 12),
+        ({"spark_master": CLUSTER}, 1024),
+        ({"spark_remote": REMOTE}, 1024),
+        ({"spark_master": "local[2]", "spark_most_tasks": 5}, 5),
+    ],
+)
+def test_most_tasks_follow_the_cores_of_this_machine_or_the_setting(tmp_path: Path, values: dict[str, Any], tasks: int) -> None:
+    assert most_tasks(settings_of(tmp_path, **values)) == tasks

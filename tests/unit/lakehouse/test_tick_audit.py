@@ -16,7 +16,7 @@ from tick_assets.lakehouse.content_hash import content_hashes
 from tick_assets.lakehouse.day_files import in_this_process
 from tick_assets.lakehouse.publishing import AuditError, Staged, stage
 from tick_assets.lakehouse.silver import REJECTS, TICKS, Partitions, RawFiles
-from tick_assets.lakehouse.tick_audit import DayCounts, audit_ticks
+from tick_assets.lakehouse.tick_audit import DayCounts, DisorderError, audit_ticks
 
 SYMBOL, NEXT, EMPTY = "SYNEDGE", DAY + timedelta(days=1), DAY + timedelta(days=2)
 DATES = (DAY, NEXT, EMPTY)
@@ -94,6 +94,13 @@ def test_ticks_that_are_not_the_raw_rows_are_refused(
     rest, rest_refused = split(silver_rows(day=NEXT))
     with pytest.raises(AuditError, match=finding.replace("+", r"\+")):
         audited(lakehouse, pl.concat([change(kept), rest]), pl.concat([refused, rest_refused]))
+
+
+def test_tick_earlier_than_the_rank_before_is_refused(lakehouse: Lakehouse) -> None:
+    swapped = pl.when(pl.col("seq") == 7).then(pl.col("ts_event").shift(1)).when(pl.col("seq") == 6).then(pl.col("ts_event").shift(-1))
+    kept, refused = split(pl.concat([silver_rows(day=day) for day in (DAY, NEXT)]))
+    with pytest.raises(DisorderError, match="earlier than the one of the rank before"):
+        audited(lakehouse, kept.with_columns(swapped.otherwise(pl.col("ts_event")).alias("ts_event")), refused)
 
 
 def test_rank_shared_by_a_tick_and_a_reject_is_refused(lakehouse: Lakehouse) -> None:
