@@ -101,7 +101,7 @@ class CheckedFile:
         self._file, self._stop = file, stop
         self._digest, self._count = hashlib.sha256(), 0
         try:
-            self._stream = file.path.open("rb", buffering=0)
+            self._stream = file.path.open("rb")
         except FileNotFoundError as error:
             message = f"Expected {file.path}, was missing. Run `tick raw verify`, and `tick raw restore` if it was sent."
             raise SourceError(SOURCE_MISSING, message) from error
@@ -119,12 +119,12 @@ class CheckedFile:
         if self._stop.is_set():
             raise InterruptedSendError(f"Expected to send {self._file.key}, was interrupted. Run the same again.")
         try:
-            content = self._stream.read(amount) or b""
+            content = self._stream.read(amount)
         except OSError as error:
             raise self._unreadable(error) from error
         self._digest.update(content)
         self._count += len(content)
-        if self._count >= self._file.bytes or not content:
+        if amount < 0 or len(content) < amount or self._count >= self._file.bytes:
             self._check()
         return content
 

@@ -15,7 +15,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +122,8 @@ def _sum_of(processors: Sequence[dict[str, Any]], name: str, figure: str) -> int
 
 
 def _retries(processors: Sequence[dict[str, Any]]) -> int:
-    """Return how often a file went back to be put again: each task that neither sent it nor gave it up."""
-    return max(_sum_of(processors, "Put object", "flowFilesIn") - _sum_of(processors, "Put object", "flowFilesOut"), 0)
+    """Return how often a file went back to be put again: a task puts one file, and one that goes back does not count as having come in."""
+    return max(_sum_of(processors, "Put object", "taskCount") - _sum_of(processors, "Put object", "flowFilesIn"), 0)
 
 
 class NifiReplicator(Replicator):
@@ -225,10 +224,7 @@ class _Waiting:
         self._newest = time.monotonic()
 
     def _attempt(self, file: ReplicaFile, outcome: str, reason: str = "", detail: str = "") -> Attempt:
-        return Attempt(file, self._replicator.name, None, self._started, self._now(), outcome, reason, detail)
-
-    def _now(self) -> datetime:
-        return utc_now()
+        return Attempt(file, self._replicator.name, None, self._started, utc_now(), outcome, reason, detail)
 
     def _copies(self, file: ReplicaFile) -> list[Path]:
         """Return NiFi's copies of a file that it gave up."""
