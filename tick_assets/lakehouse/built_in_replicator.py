@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as S3ConnectionError
-from tenacity import RetryCallState, Retrying, retry_if_exception, sleep_using_event, stop_after_attempt, wait_random_exponential
-from tenacity.stop import stop_when_event_set
+from tenacity import RetryCallState, Retrying, retry_if_exception, sleep_using_event, stop_after_attempt, wait_exponential_jitter
+from tenacity.stop import stop_any, stop_when_event_set
 
 from tick_assets.lakehouse.dead_letters import DeadLetters
 from tick_assets.lakehouse.object_store import ObjectStore
@@ -59,7 +59,7 @@ TARGET_ERRORS = (ClientError, HTTPClientError, S3ConnectionError, NoCredentialsE
 
 @dataclass(frozen=True)
 class Limits:
-    """How much may be on its way, and how long a file is tried."""
+    """How much may be on its way, and how long a file is tried: with these pauses of 0.5 s doubling to 8 s, for 15 s at least."""
 
     workers: int = 8
     queued_files: int = 500
@@ -312,8 +312,8 @@ class _Sending:
         limits = self._limits
         return Retrying(
             retry=retry_if_exception(lambda error: reason_of(error) in CURABLE),
-            stop=stop_after_attempt(limits.attempts) | stop_when_event_set(self.stop) | self._is_given_up,
-            wait=wait_random_exponential(multiplier=limits.pause_s, max=limits.longest_pause_s, min=limits.pause_s),
+            stop=stop_any(stop_after_attempt(limits.attempts), stop_when_event_set(self.stop), self._is_given_up),
+            wait=wait_exponential_jitter(multiplier=limits.pause_s, max=limits.longest_pause_s, jitter=limits.pause_s),
             sleep=sleep_using_event(self.stop),
             before_sleep=lambda state: self._note_retry(file, state),
             reraise=True,
