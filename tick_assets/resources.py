@@ -106,10 +106,12 @@ class Road(dg.ConfigurableResource):  # type: ignore[type-arg]
             return self.built_in_replicator(record, progress)
         from tick_assets.lakehouse.dead_letters import DeadLetters
         from tick_assets.lakehouse.nifi_replication import Nifi, NifiReplicator
+        from tick_assets.lakehouse.object_store import ObjectStore
 
-        letters = DeadLetters(self.settings.dead_letters_dir)
-        folder = self.settings.nifi_dead_letters_dir
-        return NifiReplicator(Nifi(self.settings.nifi_address), self.object_store, letters, folder, record=record, progress=progress)
+        # It looks every second anyway: a client that repeats by itself would look at the past.
+        objects, letters = ObjectStore.from_settings(self.settings, attempts=1), DeadLetters(self.settings.dead_letters_dir)
+        nifi, folder = Nifi(self.settings.nifi_address), self.settings.nifi_dead_letters_dir
+        return NifiReplicator(nifi, objects, letters, folder, record=record, progress=progress)
 
     @cached_property
     def raw_store(self) -> RawStore:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.conftest import running_stack
 from tick_assets.domain.instruments import parse_market
 from tick_assets.lakehouse.dead_letters import DeadLetters
 from tick_assets.lakehouse.importers.importing import import_path
-from tick_assets.lakehouse.nifi_replication import Nifi, NifiReplicator
+from tick_assets.lakehouse.nifi_replication import Nifi
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.lakehouse.replication import reconcile, replica_files, replicate
@@ -47,11 +47,9 @@ class Case:
     objects: ObjectStore
     dates: tuple[date, ...]
 
-    def send_by_nifi(self, progress: list[str], patience_s: float = 150.0) -> SendReport:
-        letters, folder = DeadLetters(self.settings.dead_letters_dir), self.settings.nifi_dead_letters_dir
-        nifi = Nifi(self.settings.nifi_address)
-        sender = NifiReplicator(nifi, self.objects, letters, folder, progress=progress.append, patience_s=patience_s)
-        return replicate(self.store, sender, [SYMBOL], self.dates)
+    def send_by_nifi(self, progress: list[str], monkeypatch: pytest.MonkeyPatch) -> SendReport:
+        monkeypatch.setenv("TICK_REPLICATOR", "nifi")
+        return replicate(self.store, Road().replicator(lambda attempt: None, progress.append), [SYMBOL], self.dates)
 
     def send_built_in(self, progress: list[str]) -> SendReport:
         road = Road()
@@ -84,27 +82,35 @@ def case(tmp_path_factory: pytest.TempPathFactory, twin_port: int) -> Iterator[C
         yield Case(settings, store, ObjectStore.from_settings(settings), dates)
 
 
-def stop_and_start_s3(settings: Settings) -> None:
-    supervisor = Supervisor(settings)
-    supervisor.down(print, ("s3",))
-    time.sleep(6)
-    supervisor.up(print, ("s3",))
+def start_s3_once(settings: Settings, has_failed: Callable[[], bool]) -> None:
+    """Start S3 again, but not before the replicator failed to reach it."""
+    deadline = time.monotonic() + 60
+    while not has_failed() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    Supervisor(settings).up(print, ("s3",))
 
 
-def test_both_replicators_fill_the_same_keys_while_s3_stops_and_starts(case: Case) -> None:
+def test_both_replicators_fill_the_same_keys_while_s3_stops_and_starts(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = {file.key: file for file in replica_files(case.store, [SYMBOL], case.dates)}
     events: list[str] = []
-    case.send_by_nifi(events)
+    case.send_by_nifi(events, monkeypatch)
     case.empty()
-    outage = threading.Thread(target=stop_and_start_s3, args=(case.settings,))
+    nifi = Nifi(case.settings.nifi_address)
+    before = nifi.status().retries
+    Supervisor(case.settings).down(print, ("s3",))
+    for file in expected.values():
+        file.path.touch()  # NiFi lists them again now, with no S3 there
+    outage = threading.Thread(target=start_s3_once, args=(case.settings, lambda: nifi.status().retries > before))
     outage.start()
-    by_nifi = case.send_by_nifi(events)
+    by_nifi = case.send_by_nifi(events, monkeypatch)
     outage.join()
     nifi_heads = case.heads()
     assert (by_nifi.sent_files, by_nifi.dead_letters) == (len(expected), ())
     assert reconcile(case.store, case.objects, [SYMBOL], case.dates, is_deep=True).differences == ()
     case.empty()
-    outage = threading.Thread(target=stop_and_start_s3, args=(case.settings,))
+    Supervisor(case.settings).down(print, ("s3",))
+    begun = time.monotonic()
+    outage = threading.Thread(target=start_s3_once, args=(case.settings, lambda: time.monotonic() - begun > 3))
     outage.start()
     built_in = case.send_built_in(events)
     outage.join()
@@ -112,6 +118,9 @@ def test_both_replicators_fill_the_same_keys_while_s3_stops_and_starts(case: Cas
     assert case.heads() == nifi_heads
     assert set(nifi_heads) == set(expected)
     assert reconcile(case.store, case.objects, [SYMBOL], case.dates, is_deep=True).differences == ()
+    assert by_nifi.retries > 0
+    assert by_nifi.queued_files_max > 0
+    assert built_in.retries > 0
     assert by_nifi.figures().keys() == built_in.figures().keys()
     print(*events[-6:], by_nifi.to_event("nifi"), built_in.to_event("built_in"), sep="\n")
 
@@ -135,13 +144,13 @@ def quicken_retries(address: str) -> None:
         change(f"{path}/run-status", {"state": "RUNNING"})
 
 
-def test_key_that_cannot_be_written_is_a_dead_letter_of_both_and_is_sent_once_it_can(case: Case) -> None:
+def test_key_that_cannot_be_written_is_a_dead_letter_of_both_and_is_sent_once_it_can(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     files = list(replica_files(case.store, [SYMBOL], case.dates))
     bad = files[0]
     quicken_retries(case.settings.nifi_address)
     case.empty()
     case.objects.put_bytes(f"{bad.key}/in the way", b"x")  # a folder where the server keeps the file
-    by_nifi = case.send_by_nifi([])
+    by_nifi = case.send_by_nifi([], monkeypatch)
     assert [(letter.key, letter.reason) for letter in by_nifi.dead_letters] == [(bad.key, "TARGET_FAILED")]
     assert bad.path.name in by_nifi.dead_letters[0].detail
     built_in = case.send_built_in([])
@@ -149,7 +158,7 @@ def test_key_that_cannot_be_written_is_a_dead_letter_of_both_and_is_sent_once_it
     assert [letter.key for letter in DeadLetters(case.settings.dead_letters_dir).all()] == [bad.key]
     assert bad.key in {item.key for item in reconcile(case.store, case.objects, [SYMBOL], case.dates).differences}
     case.objects.delete(f"{bad.key}/in the way")
-    assert case.send_by_nifi([]).dead_letters == ()
+    assert case.send_by_nifi([], monkeypatch).dead_letters == ()
     assert DeadLetters(case.settings.dead_letters_dir).all() == []
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as S3ConnectionError
 from tenacity import RetryCallState, Retrying, retry_if_exception, sleep_using_event, stop_after_attempt, wait_exponential_jitter
-from tenacity.stop import stop_any, stop_when_event_set
+from tenacity.stop import stop_any, stop_base, stop_when_event_set
 
 from tick_assets.lakehouse.dead_letters import DeadLetters
 from tick_assets.lakehouse.object_store import ObjectStore
@@ -243,6 +243,16 @@ class BuiltInReplicator(Replicator):
         return sending.report()
 
 
+class _StopOnceSilent(stop_base):
+    """Ends the tries of a file once the target of its replication is silent."""
+
+    def __init__(self, sending: _Sending) -> None:
+        self._sending = sending
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return self._sending.is_silent()
+
+
 class _Sending:
     """One call of `send`: its queue, its counts, and the work on one file."""
 
@@ -312,7 +322,7 @@ class _Sending:
         limits = self._limits
         return Retrying(
             retry=retry_if_exception(lambda error: reason_of(error) in CURABLE),
-            stop=stop_any(stop_after_attempt(limits.attempts), stop_when_event_set(self.stop), self._is_given_up),
+            stop=stop_any(stop_after_attempt(limits.attempts), stop_when_event_set(self.stop), _StopOnceSilent(self)),
             wait=wait_exponential_jitter(multiplier=limits.pause_s, max=limits.longest_pause_s, jitter=limits.pause_s),
             sleep=sleep_using_event(self.stop),
             before_sleep=lambda state: self._note_retry(file, state),
@@ -341,7 +351,7 @@ class _Sending:
         self._answered = time.monotonic()
         return True
 
-    def _is_given_up(self, state: RetryCallState) -> bool:
+    def is_silent(self) -> bool:
         """Tell whether the target has answered nobody for so long that each further file is tried once only."""
         return time.monotonic() - self._answered > self._limits.patience_s
 

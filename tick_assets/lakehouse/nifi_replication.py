@@ -169,6 +169,8 @@ class _Waiting:
         self._sent: list[ReplicaFile] = []
         self._letters: list[DeadLetter] = []
         self._queued_files = self._queued_bytes = self._retries = 0
+        status = self._status() if files else None
+        self._retries_before = status.retries if status else 0
         for file in self._arrived():
             del self.missing[file.key]
             replicator.letters.clear(file.key)
@@ -241,7 +243,7 @@ class _Waiting:
         """Return NiFi's status, or none while it does not answer."""
         try:
             return self._replicator.nifi.status()
-        except httpx.HTTPError:
+        except (httpx.HTTPError, NifiError):
             return None
 
     def _tell(self) -> None:
@@ -250,7 +252,8 @@ class _Waiting:
         if status is None:
             return
         self._queued_files, self._queued_bytes = max(self._queued_files, status.queued_files), max(self._queued_bytes, status.queued_bytes)
-        self._retries = max(self._retries, status.retries)
+        # NiFi counts over five minutes: what it counted before this call is not this call's.
+        self._retries = max(self._retries, status.retries - self._retries_before)
         if time.monotonic() - self._told > EVENT_EVERY_S:
             self._told = time.monotonic()
             self._replicator.progress(f"{status.to_event()} missing={len(self.missing)} {self.report().to_event('replicating')}")
