@@ -20,7 +20,7 @@ hypothesis_settings.register_profile("house", deadline=None)
 hypothesis_settings.load_profile("house")
 """A test says what is true, not how fast: on a loaded machine a deadline fails what is right."""
 
-PORTS = ("postgres", "s3", "trino", "mlflow", "dagster_code", "dagster", "service", "trino_worker")
+PORTS = ("postgres", "s3", "trino", "mlflow", "dagster_code", "dagster", "service", "nifi", "trino_worker")
 KEPT = ("TICK_CACHE", "TICK_TEST_DATA")
 SERVERS = ("postgres", "s3", "trino", "mlflow", "service")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import cached_property
@@ -29,11 +29,13 @@ from tick_assets.settings import PROJECT_ROOT, Settings, load_settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from tick_assets.lakehouse.built_in_replicator import BuiltInReplicator
     from tick_assets.lakehouse.catalog import Lakehouse
     from tick_assets.lakehouse.day_files import Runner
     from tick_assets.lakehouse.object_store import ObjectStore
     from tick_assets.lakehouse.query import TrinoQuery
     from tick_assets.lakehouse.raw_store import RawStore
+    from tick_assets.lakehouse.replicator import Record, Replicator
     from tick_assets.lakehouse.vendors.port import TickVendor
     from tick_assets.tracking.dataset_versions import DatasetVersions
     from tick_assets.tracking.deployments import Deployer
@@ -113,6 +115,28 @@ class Road(dg.ConfigurableResource):  # type: ignore[type-arg]
         from tick_assets.lakehouse.object_store import ObjectStore
 
         return ObjectStore.from_settings(self.settings)
+
+    def built_in_replicator(self, record: Record, progress: Callable[[str], None]) -> BuiltInReplicator:
+        """Return the replicator of this process; it counts its attempts, so its client makes one only."""
+        from tick_assets.lakehouse.built_in_replicator import BuiltInReplicator, limits_from
+        from tick_assets.lakehouse.dead_letters import DeadLetters
+        from tick_assets.lakehouse.object_store import ObjectStore
+
+        objects, letters = ObjectStore.from_settings(self.settings, attempts=1), DeadLetters(self.settings.dead_letters_dir)
+        return BuiltInReplicator(objects, letters, limits=limits_from(self.settings), record=record, progress=progress)
+
+    def replicator(self, record: Record, progress: Callable[[str], None]) -> Replicator:
+        """Return the replicator of revisions that the settings name."""
+        if self.settings.replicator == "built_in":
+            return self.built_in_replicator(record, progress)
+        from tick_assets.lakehouse.dead_letters import DeadLetters
+        from tick_assets.lakehouse.nifi_replication import Nifi, NifiReplicator
+        from tick_assets.lakehouse.object_store import ObjectStore
+
+        # It looks every second anyway: a client that repeats by itself would look at the past.
+        objects, letters = ObjectStore.from_settings(self.settings, attempts=1), DeadLetters(self.settings.dead_letters_dir)
+        nifi, folder = Nifi(self.settings.nifi_address), self.settings.nifi_dead_letters_dir
+        return NifiReplicator(nifi, objects, letters, folder, record=record, progress=progress)
 
     @cached_property
     def raw_store(self) -> RawStore:

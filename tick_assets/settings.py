@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -135,6 +135,15 @@ class Settings(BaseSettings):
     """How long one hour may take in all, with its retries and pauses."""
     vendor_second_look_s: float = Field(default=5.0, ge=0)
     """How long to wait before an empty or failed hour of an open market is asked once more in the same run."""
+    replicator: Literal["built_in", "nifi"] = "built_in"
+    """Who sends raw revisions to S3; `nifi` needs `tick up --with nifi`."""
+    replication_workers: int = Field(default=8, ge=1)
+    """How many files the built-in replicator sends at once; each holds one part of a file in memory."""
+    replication_queued_files: int = Field(default=500, ge=1)
+    replication_queued_mb: float = Field(default=256.0, gt=0)
+    """How many files, and how much of them, may be on their way before whoever names more waits."""
+    replication_attempts: int = Field(default=6, ge=1)
+    """How often a file is tried while its errors may pass; then it is a dead letter."""
     bar_ticks: int = Field(1000, gt=0)
     """Ticks in a bar of `bars_ticks`."""
     maintenance_keep_days: float = Field(7.0, ge=0)
@@ -208,6 +217,21 @@ class Settings(BaseSettings):
     @property
     def datasets_dir(self) -> Path:
         return self.home / "datasets"
+
+    @property
+    def replications_dir(self) -> Path:
+        """What happened to each file that was sent, one file a run; see `lakehouse.replication_evidence`."""
+        return self.home / "replications"
+
+    @property
+    def dead_letters_dir(self) -> Path:
+        """Which files could not be sent, and why; see `lakehouse.dead_letters`."""
+        return self.home / "dead_letters"
+
+    @property
+    def nifi_dead_letters_dir(self) -> Path:
+        """Where NiFi leaves a copy of what it could not send, under the reason and the file's own path."""
+        return self.home / "stack" / "nifi" / "dead_letter"
 
     @property
     def resources_dir(self) -> Path:

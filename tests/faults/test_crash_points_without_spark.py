@@ -46,7 +46,15 @@ pytestmark = [pytest.mark.full, pytest.mark.stack]
 
 PINNED = datasets.PINNED
 POINTS = {
-    "ingest": ["rename revision", "rename manifest", "rows evidence.hour_ledger", "put raw/….csv", "put raw/….json", "rows raw.ticks"],
+    "ingest": [
+        "rename revision",
+        "rename manifest",
+        "rows evidence.hour_ledger",
+        "put raw/….csv",
+        "put raw/….json",
+        "rows evidence.replications",
+        "rows raw.ticks",
+    ],
     "evidence": ["rows evidence.signals", "rows evidence.orders"],
     "training_set": [
         *(f"reference {table}" for table in PINNED),

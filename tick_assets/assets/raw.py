@@ -13,8 +13,9 @@ import dagster as dg
 
 from tick_assets.assets.reporting import OWNERS, bar_plot, day_range, now, reporting, table
 from tick_assets.domain.instruments import Market
-from tick_assets.lakehouse import hour_ledger, ingestion, raw_ticks, replication
+from tick_assets.lakehouse import hour_ledger, ingestion, raw_ticks, replication, replication_evidence
 from tick_assets.lakehouse.raw_verification import Verification, verify_raw
+from tick_assets.lakehouse.replicator import DeadLetter
 from tick_assets.partitions import DAILY, dates_of
 from tick_assets.resources import Road, Scope
 
@@ -126,12 +127,19 @@ def _check_files(verified: Verification) -> dg.AssetCheckResult:
 def replica(context: dg.AssetExecutionContext, road: Road, scope: Scope) -> dg.MaterializeResult:
     """The same bytes in S3: revisions, manifests and what was delivered. Judged by count, bytes and sha-256; S3 alone gives raw again."""
     dates, symbols = dates_of(context.partition_keys), scope.active(road.settings)
+    store, objects, log = road.raw_store, road.object_store, context.log.info
     with reporting(context, "raw/replica") as report:
-        sent = replication.replicate(road.raw_store, road.object_store, symbols, dates, progress=context.log.info)
-        judged = replication.reconcile(road.raw_store, road.object_store, symbols, dates)
-        beside = replication.replicate_provenance(road.raw_store, road.object_store, symbols, dates, progress=context.log.info)
-        judged_beside = replication.reconcile_provenance(road.raw_store, road.object_store, symbols, dates)
-        differences = [*judged.differences, *judged_beside.differences]
+        with replication_evidence.recording(road.settings.replications_dir, context.run.run_id) as record:
+            sent = replication.replicate(store, road.replicator(record, log), symbols, dates)
+            lost, built_in = [letter.key for letter in sent.dead_letters], road.built_in_replicator(record, log)
+            beside = replication.replicate_provenance(store, objects, built_in, symbols, dates, lost)
+        log(sent.to_event("raw_replicated"))
+        log(beside.to_event("raw_provenance_replicated"))
+        attempts = replication_evidence.ingest(road.lakehouse, road.settings.replications_dir)
+        judged = replication.reconcile(store, objects, symbols, dates)
+        judged_beside = replication.reconcile_provenance(store, objects, symbols, dates)
+    letters = [*sent.dead_letters, *beside.dead_letters]
+    differences = [*judged.differences, *judged_beside.differences]
     report.values |= {
         "dagster/row_count": judged.files + judged_beside.files,
         "time_range": day_range(dates),
@@ -140,14 +148,25 @@ def replica(context: dg.AssetExecutionContext, road: Road, scope: Scope) -> dg.M
         "bytes": judged.bytes + judged_beside.bytes,
         "sent_files": sent.sent_files + beside.sent_files,
         "sent_bytes": sent.sent_bytes + beside.sent_bytes,
-        "differences": table([{"key": item.key, "problem": item.problem} for item in differences]),
+        "recorded_attempts": attempts,
+        "replication": table([{"what": "revisions"} | sent.figures(), {"what": "manifests and deliveries"} | beside.figures()]),
+        "dead_letters": table([vars(letter) for letter in letters]),
+        "differences": table([vars(item) for item in differences]),
     }
-    check = dg.AssetCheckResult(
+    check = _check_replica(judged.files + judged_beside.files, differences, letters)
+    return dg.MaterializeResult(metadata=report.metadata(), check_results=[check])
+
+
+def _check_replica(files: int, differences: Sequence[replication.Difference], letters: Sequence[DeadLetter]) -> dg.AssetCheckResult:
+    """Judge by the differences alone; a file that is not there is named with the reason why it could not be sent."""
+    reasons = {letter.key: letter.reason for letter in letters}
+    named = [f"{item.key}: {reasons[item.key]}" if item.key in reasons else f"{item.key}: {item.problem}" for item in differences]
+    return dg.AssetCheckResult(
         check_name="replica_equals_raw",
         passed=not differences,
-        metadata={"files": judged.files + judged_beside.files, "differences": len(differences)},
+        description="; ".join(named[:SHOWN]),
+        metadata={"files": files, "differences": len(differences), "dead_letters": len(letters)},
     )
-    return dg.MaterializeResult(metadata=report.metadata(), check_results=[check])
 
 
 @dg.asset(

@@ -1,16 +1,18 @@
 """The S3 bucket, thinly: bytes under keys with metadata.
 
-What belongs here: put, get, head, list, with retries by the client. What must not: what the objects mean.
+What belongs here: put, get, head, list, with retries by the client; large objects in parts. What must not: what the objects mean.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
+from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.client import Config
 from botocore.exceptions import ClientError
 
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 _PRECONDITION = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
 _ATTEMPTS = 6
+_CHUNK = 1024 * 1024
+
+
+class Readable(Protocol):
+    """What can be read once, from its beginning to its end."""
+
+    def read(self, amount: int = -1, /) -> bytes: ...
 
 
 class ObjectExistsError(RuntimeError):
@@ -43,11 +52,11 @@ class ObjectStore:
         self.bucket = bucket
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> ObjectStore:
-        """Return the configured bucket; the secrets must exist."""
+    def from_settings(cls, settings: Settings, attempts: int = _ATTEMPTS) -> ObjectStore:
+        """Return the configured bucket, whose client tries each call so often; the secrets must exist."""
         config = Config(
             s3={"addressing_style": "path"},
-            retries={"max_attempts": _ATTEMPTS, "mode": "standard"},
+            retries={"total_max_attempts": attempts, "mode": "standard"},
             connect_timeout=5,
             read_timeout=60,
             max_pool_connections=16,
@@ -89,15 +98,48 @@ class ObjectStore:
         """Write a file's bytes; see `put_bytes`."""
         self.put_bytes(key, path.read_bytes(), metadata=metadata, if_none_match=if_none_match)
 
+    def put_stream(self, key: str, stream: Readable, size: int, *, metadata: dict[str, str], content_type: str, part_bytes: int) -> None:
+        """Write an object from a stream with no more than about one part in memory.
+
+        What is larger than a part goes up in parts, one after the other. An error of the stream, at its end too, leaves no object: the
+        parts are aborted. Parts that a killed writer left at this key are removed first.
+        """
+        if size <= part_bytes:
+            self.put_bytes(key, stream.read(), metadata=metadata, content_type=content_type)
+            return
+        self.abort_uploads(key)
+        config = TransferConfig(multipart_threshold=part_bytes, multipart_chunksize=part_bytes, use_threads=False)
+        arguments = {"Metadata": metadata, "ContentType": content_type}
+        with create_transfer_manager(self.client, config) as transfers:
+            transfers.upload(stream, self.bucket, key, extra_args=arguments).result()
+
+    def abort_uploads(self, key: str) -> int:
+        """Remove the parts of unfinished uploads to a key, and return how many uploads there were."""
+        found = self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=key).get("Uploads", [])
+        uploads = [upload["UploadId"] for upload in found if upload["Key"] == key]
+        for upload in uploads:
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
+        return len(uploads)
+
+    def sha256(self, key: str) -> str:
+        """Return the SHA-256 of an object's bytes, read in pieces; an absent key is a `FileNotFoundError`."""
+        body, digest = self._body(key), hashlib.sha256()
+        while content := body.read(_CHUNK):
+            digest.update(content)
+        return digest.hexdigest()
+
     def get_bytes(self, key: str) -> bytes:
         """Return an object's bytes; an absent key is a `FileNotFoundError`."""
+        content: bytes = self._body(key).read()
+        return content
+
+    def _body(self, key: str) -> Any:
         try:
-            content: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
         except ClientError as error:
             if _code(error) in _ABSENT:
                 raise FileNotFoundError(f"Expected an object s3://{self.bucket}/{key}, was none.") from error
             raise
-        return content
 
     def head(self, key: str) -> ObjectHead | None:
         """Return size and metadata, or none where no object is."""

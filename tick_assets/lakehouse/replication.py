@@ -1,14 +1,15 @@
-"""Copy raw files to S3 and prove that the copy is whole: the built-in replicator.
+"""Copy raw files to S3 and prove that the copy is whole.
 
-What belongs here: which files go under which keys, sending, reconciling, bringing back. What must not: how files come to be.
+What belongs here: which files go under which keys, reconciling, bringing back. What must not: how files come to be, or how they are sent
+(`built_in_replicator`, `nifi_replication`).
 
     raw/<source>/<SYMBOL>/<date>.r<NNN>.csv        the revisions: what `raw.ticks` is made of
     raw/<source>/<SYMBOL>/<date>.manifest.json     beside them, sent last
     delivered/<source>/<SYMBOL>/<sha-256>          what was delivered, and `quarantine/…` what could not be used
 
 Only files that a manifest lists are sent, so a half-written one never is. The key is a function of the file and the object carries the
-sha-256, so sending again changes nothing. Another replicator may send the revisions instead: reconciliation judges bytes, not who sent
-them. Manifests and deliveries (`provenance`) are always sent from here; with them S3 alone gives the raw folder again (`restore`).
+sha-256, so sending again changes nothing. Any replicator may send the revisions: reconciliation judges bytes, not who sent them.
+Manifests and deliveries (`provenance`) are always sent by the built-in one; with them S3 alone gives the raw folder again (`restore`).
 """
 
 from __future__ import annotations
@@ -18,38 +19,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TypeVar
 
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.lakehouse.raw_store import MANIFEST_SUFFIX, Manifest, RawStore, RawStoreError, RevisionEntry
+from tick_assets.lakehouse.replicator import SHA256, ReplicaFile, Replicator, SendReport
 
 PREFIX = "raw"
-SHA256 = "sha256"
 _THREADS = 8
 _ASKED_ONE_BY_ONE = 240
 """Ten dates of a symbol; for more objects a listing of the whole prefix is cheaper."""
 _Answer = TypeVar("_Answer")
-_CONTENT_TYPES = {".csv": "text/csv", ".json": "application/json"}
-
-
-@dataclass(frozen=True)
-class ReplicaFile:
-    """One raw file and its key."""
-
-    path: Path
-    key: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class SendReport:
-    """What one replication did; files that were there already are not sent."""
-
-    files: int
-    sent_files: int
-    sent_bytes: int
 
 
 @dataclass(frozen=True)
@@ -91,48 +71,50 @@ def response_files(store: RawStore, manifest: Manifest) -> Iterator[ReplicaFile]
         yield ReplicaFile(path, f"{path.parent.name}/{source}/{symbol}/{path.name}", size, path.name)
 
 
-def manifest_file(store: RawStore, source: str, symbol: str, day: date) -> ReplicaFile:
-    """Return a date's manifest as it stands."""
-    path = store.manifest_path(source, symbol, day)
+def manifest_file(store: RawStore, manifest: Manifest) -> ReplicaFile:
+    """Return a date's manifest as its file stands."""
+    source, symbol = manifest.source, manifest.symbol
+    path = store.manifest_path(source, symbol, date.fromisoformat(manifest.date))
     content = path.read_bytes()
     return ReplicaFile(path, f"{PREFIX}/{source}/{symbol}/{path.name}", len(content), hashlib.sha256(content).hexdigest())
 
 
-def replicate(
-    store: RawStore, objects: ObjectStore, symbols: Sequence[str], dates: Sequence[date], *, progress: Callable[[str], None] | None = None
-) -> SendReport:
-    """Send the files that the replica lacks or has with other bytes."""
-    files = list(replica_files(store, symbols, dates))
-    sent = _in_parallel(lambda file: _send(objects, file), files)
-    return _report("raw_replicated", files, [file for file, is_new in zip(files, sent, strict=True) if is_new], progress)
+def replicate(store: RawStore, replicator: Replicator, symbols: Sequence[str], dates: Sequence[date]) -> SendReport:
+    """Let a replicator send the revisions that the replica lacks or has with other bytes."""
+    return replicator.send(replica_files(store, symbols, dates))
 
 
 def replicate_provenance(
-    store: RawStore, objects: ObjectStore, symbols: Sequence[str], dates: Sequence[date], *, progress: Callable[[str], None] | None = None
+    store: RawStore, objects: ObjectStore, replicator: Replicator, symbols: Sequence[str], dates: Sequence[date], lost: Iterable[str] = ()
 ) -> SendReport:
-    """Send what was delivered for the dates and is not there yet, then their manifests: one that is there names nothing that is missing."""
-    files: list[ReplicaFile] = []
-    sent: list[ReplicaFile] = []
+    """Send what was delivered for the dates and is not there yet, then their manifests: one that is there names nothing that is missing.
+
+    The manifest of a date is held back while a delivery of it can't be sent, or a revision of it is among the `lost` keys.
+    """
+    done = replicator.send(())
     for source, symbol in _folders(store, symbols):
-        days = [day for day in dates if store.manifest_path(source, symbol, day).is_file()]
-        responses = _responses(store, source, symbol, days)
+        manifests = [found for day in dates if (found := store.manifest(source, symbol, day)) is not None]
+        responses = _responses(store, manifests)
         there = _sizes(objects, responses)
-        manifests = [manifest_file(store, source, symbol, day) for day in days]
-        missing = [file for file in responses if there.get(file.key) != file.bytes]
-        _in_parallel(lambda file: _put(objects, file), missing)
-        is_sent = _in_parallel(lambda file: _send(objects, file), manifests)
-        sent += [*missing, *(file for file, is_new in zip(manifests, is_sent, strict=True) if is_new)]
-        files += [*responses, *manifests]
-    return _report("raw_provenance_replicated", files, sent, progress)
+        deliveries = replicator.send(file for file in responses if there.get(file.key) != file.bytes)
+        missing = {*lost, *(letter.key for letter in deliveries.dead_letters)}
+        whole = (each for each in manifests if missing.isdisjoint(_keys_of(store, each)))
+        done = done.plus(deliveries).plus(replicator.send(manifest_file(store, each) for each in whole))
+    return done
+
+
+def _keys_of(store: RawStore, manifest: Manifest) -> Iterator[str]:
+    """Yield the keys of what a manifest names."""
+    yield from (_revision_file(store, manifest.source, manifest.symbol, entry).key for entry in manifest.revisions)
+    yield from (file.key for file in response_files(store, manifest))
 
 
 def _folders(store: RawStore, symbols: Sequence[str]) -> list[tuple[str, str]]:
     return [(source, symbol) for source in store.sources() for symbol in symbols if store.folder(source, symbol).is_dir()]
 
 
-def _responses(store: RawStore, source: str, symbol: str, days: Sequence[date]) -> list[ReplicaFile]:
+def _responses(store: RawStore, manifests: Sequence[Manifest]) -> list[ReplicaFile]:
     """Return the deliveries of the dates, each once: an imported file may be of many."""
-    manifests = [manifest for day in days if (manifest := store.manifest(source, symbol, day)) is not None]
     return list({file.key: file for manifest in manifests for file in response_files(store, manifest)}.values())
 
 
@@ -148,32 +130,6 @@ def _sizes(objects: ObjectStore, files: Sequence[ReplicaFile]) -> dict[str, int]
 def _in_parallel(work: Callable[[ReplicaFile], _Answer], files: Iterable[ReplicaFile]) -> list[_Answer]:
     with ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="replica") as pool:
         return list(pool.map(work, files))
-
-
-def _report(event: str, files: Sequence[ReplicaFile], sent: Sequence[ReplicaFile], progress: Callable[[str], None] | None) -> SendReport:
-    report = SendReport(len(files), len(sent), sum(file.bytes for file in sent))
-    if progress is not None:
-        progress(f"event={event} files={report.files} sent_files={report.sent_files} sent_bytes={report.sent_bytes}")
-    return report
-
-
-def _send(objects: ObjectStore, file: ReplicaFile) -> bool:
-    head = objects.head(file.key)
-    if head is not None and head.bytes == file.bytes and head.metadata.get(SHA256) == file.sha256:
-        return False
-    return _put(objects, file)
-
-
-def _put(objects: ObjectStore, file: ReplicaFile) -> bool:
-    if not file.path.is_file():
-        raise ValueError(f"Expected {file.path}, was missing. Run `tick raw verify`, and `tick raw restore --from-replica` if it was sent.")
-    content = file.path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != file.sha256:
-        raise ValueError(f"Expected {file.path.name} with sha-256 {file.sha256}, was {digest}. Run `tick raw verify` and restore the file.")
-    content_type = _CONTENT_TYPES.get(file.path.suffix, "application/octet-stream")
-    objects.put_bytes(file.key, content, metadata={SHA256: file.sha256}, content_type=content_type)
-    return True
 
 
 def reconcile(
@@ -202,8 +158,8 @@ def reconcile_provenance(
     files: list[ReplicaFile] = []
     problems: list[str] = []
     for source, symbol in _folders(store, symbols):
-        days = [day for day in dates if store.manifest_path(source, symbol, day).is_file()]
-        responses, manifests = _responses(store, source, symbol, days), [manifest_file(store, source, symbol, day) for day in days]
+        found = [manifest for day in dates if (manifest := store.manifest(source, symbol, day)) is not None]
+        responses, manifests = _responses(store, found), [manifest_file(store, each) for each in found]
         there = {} if is_deep else _sizes(objects, responses)
         problems += [
             *(_in_parallel(lambda file: _problem(objects, file, is_deep=True), responses) if is_deep else _size_problems(responses, there)),
@@ -230,7 +186,7 @@ def _problem(objects: ObjectStore, file: ReplicaFile, *, is_deep: bool) -> str:
     if head.bytes != file.bytes:
         return f"Expected {file.bytes} bytes, was {head.bytes}."
     stated = head.metadata.get(SHA256)
-    found = hashlib.sha256(objects.get_bytes(file.key)).hexdigest() if is_deep or stated is None else stated
+    found = objects.sha256(file.key) if is_deep or stated is None else stated
     return "" if found == file.sha256 else f"Expected sha-256 {file.sha256}, was {found}."
 
 

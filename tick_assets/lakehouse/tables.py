@@ -195,6 +195,13 @@ _DEFINITIONS = (
         ("strategy", "version", "check", "feature"),
     ),
     TableDefinition(
+        "evidence.replications",
+        "run_id string, key string, bytes long, sha256 string, replicator string, attempts int, started_at timestamp,"
+        "finished_at timestamp, outcome string, reason string, detail string, source string, symbol string, date date",
+        ("key", "started_at", "attempts"),
+        not_content=_NOT_CONTENT | {"started_at", "finished_at", "detail"},
+    ),
+    TableDefinition(
         "evidence.resources",
         "run_id string, stage string, symbol string, date date, started_at timestamp, seconds double, peak_mb double, rows long,"
         "detail_json string, mb double, ticks long",

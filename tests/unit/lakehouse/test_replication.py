@@ -3,57 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import io
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from botocore.exceptions import ClientError
 
+from tests.unit.lakehouse.fake_s3 import FakeS3Client, error
 from tick_assets.domain.hour_states import HourState
 from tick_assets.domain.ticks import Ticks
+from tick_assets.lakehouse import replication
+from tick_assets.lakehouse.built_in_replicator import BuiltInReplicator, Limits
+from tick_assets.lakehouse.dead_letters import DeadLetters
 from tick_assets.lakehouse.object_store import ObjectExistsError, ObjectStore
 from tick_assets.lakehouse.raw_csv import rows_from_ticks
 from tick_assets.lakehouse.raw_store import HourOutcome, RawStore
-from tick_assets.lakehouse.replication import reconcile, reconcile_provenance, replicate, replicate_provenance, restore
+from tick_assets.lakehouse.replication import reconcile, reconcile_provenance, restore
+from tick_assets.lakehouse.replicator import SendReport
 
 DAY = date(2024, 1, 8)
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KEY = "raw/dukascopy/EURUSD/2024-01-08.r000.csv"
-
-
-class FakeS3Client:
-    """The calls of a boto3 client that the object store makes, over a dictionary."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
-
-    def put_object(self, *, Key: str, Body: bytes, Metadata: dict[str, str], IfNoneMatch: str = "", **_: Any) -> None:
-        if IfNoneMatch and Key in self.objects:
-            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
-        self.objects[Key] = (Body, Metadata)
-
-    def _object(self, key: str) -> tuple[bytes, dict[str, str]]:
-        if key not in self.objects:
-            raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
-        return self.objects[key]
-
-    def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
-        body, metadata = self._object(Key)
-        return {"ContentLength": len(body), "Metadata": metadata}
-
-    def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
-        return {"Body": io.BytesIO(self._object(Key)[0])}
-
-    def get_paginator(self, _: str) -> FakeS3Client:
-        return self
-
-    def paginate(self, *, Prefix: str, **_: Any) -> list[dict[str, Any]]:
-        return [
-            {"Contents": [{"Key": key, "Size": len(body)} for key, (body, _) in sorted(self.objects.items()) if key.startswith(Prefix)]}
-        ]
 
 
 @pytest.fixture
@@ -64,6 +36,20 @@ def client() -> FakeS3Client:
 @pytest.fixture
 def objects(client: FakeS3Client) -> ObjectStore:
     return ObjectStore(client, "tick")
+
+
+def replicator(store: RawStore, objects: ObjectStore) -> BuiltInReplicator:
+    return BuiltInReplicator(objects, DeadLetters(store.root.parent / "dead_letters"), limits=Limits(attempts=2, pause_s=0.0))
+
+
+def replicate(store: RawStore, objects: ObjectStore, symbols: list[str], dates: list[date]) -> SendReport:
+    return replication.replicate(store, replicator(store, objects), symbols, dates)
+
+
+def replicate_provenance(
+    store: RawStore, objects: ObjectStore, symbols: list[str], dates: list[date], lost: Sequence[str] = ()
+) -> SendReport:
+    return replication.replicate_provenance(store, objects, replicator(store, objects), symbols, dates, lost)
 
 
 @pytest.fixture
@@ -163,6 +149,22 @@ def test_replicate_provenance_of_many_deliveries_lists_them(store: RawStore, obj
     assert len(reconcile_provenance(store, objects, ["EURUSD"], days).differences) == 1
     assert replicate_provenance(store, objects, ["EURUSD"], days).sent_files == 1
     assert reconcile_provenance(store, objects, ["EURUSD"], days).differences == ()
+
+
+def test_replicate_provenance_holds_back_the_manifest_of_a_date_that_lacks_a_file(
+    filled: RawStore, objects: ObjectStore, client: FakeS3Client
+) -> None:
+    assert replicate_provenance(filled, objects, ["EURUSD"], [DAY], lost=[KEY]).sent_files == 1
+    assert list(client.objects) == PROVENANCE[:1]
+
+    def refuse(call: str, key: str) -> None:
+        if call == "put_object" and key.startswith("delivered/"):
+            raise error("AccessDenied", 403)
+
+    client.objects.clear()
+    client.before = refuse
+    found = replicate_provenance(filled, objects, ["EURUSD"], [DAY])
+    assert ([letter.reason for letter in found.dead_letters], client.objects) == (["TARGET_DENIED"], {})
 
 
 def test_reconcile_of_revisions_and_of_provenance_do_not_see_each_other(replicated: RawStore, objects: ObjectStore) -> None:

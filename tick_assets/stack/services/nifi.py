@@ -71,7 +71,7 @@ class Nifi(Service):
             write_private(conf / name, text)
         _link(site.folder(self.name) / "lib", nifi_dir(site.settings.cache) / "lib")
         raw_folder(site.settings).mkdir(parents=True, exist_ok=True)
-        dead_letter_folder(site.settings).mkdir(parents=True, exist_ok=True)
+        site.settings.nifi_dead_letters_dir.mkdir(parents=True, exist_ok=True)
 
     def command(self, site: Site) -> list[str]:
         java = site.provisioned.java21_home / "bin" / "java"
@@ -108,15 +108,10 @@ def raw_folder(settings: Settings) -> Path:
     return settings.raw_dir
 
 
-def dead_letter_folder(settings: Settings) -> Path:
-    """Return where NiFi leaves a copy of what it could not send, under the file's own path."""
-    return settings.home / "stack" / "nifi" / "dead_letter"
-
-
 def _parameters(settings: Settings) -> dict[str, str]:
     return {
         "raw_folder": str(raw_folder(settings)),
-        "dead_letter_folder": str(dead_letter_folder(settings)),
+        "dead_letter_folder": str(settings.nifi_dead_letters_dir),
         "s3_endpoint": settings.s3_address,
         "s3_bucket": settings.s3_bucket,
         "s3_region": settings.s3_region,
