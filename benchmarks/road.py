@@ -53,10 +53,11 @@ def measure(plan: Plan, size: int) -> list[Finding]:
         with watch.watching():
             seconds = _backfill(settings, dates, plan)
         _require_gold(settings, dates, ticks)
+        stages = _stages(settings, dates, ticks, size)
     note = f"{ticks:,} ticks, vendor to gold in {seconds:.1f} s, {seconds / ticks * 1e6:.2f} us a tick; one date before it: {alone:.1f} s"
     peak = f"{note}; peak of all servers and runs"
     whole = Finding(NAME, ticks / 1e3 / seconds, UNIT, None, None, None, (RATE,), watch.peak_mb, peak, size)
-    return [whole, *_stages(settings, dates, ticks, size)]
+    return [whole, *stages]
 
 
 def _backfill(settings: Settings, dates: Sequence[date], plan: Plan) -> float:
