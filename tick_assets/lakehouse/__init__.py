@@ -6,7 +6,8 @@ Where do I go to…?
 - fill dates from a vendor: `ingestion.py`, its threads and second looks: `hour_fetching.py`; from local files: `importers/`
 - what a revision changed: `revision_diffs.py`; from what the service recorded: `live_recordings.py`
 - side tables, values with when they were known: `side_tables.py`, the text of their files: `side_files.py`
-- copy raw files to S3, prove it, bring them back: `replication.py`, `object_store.py`
+- copy raw files to S3, prove it, bring them back: `replication.py`, `object_store.py`; who sends: `replicator.py` (the port),
+  `built_in_replicator.py`, `nifi_replication.py`; what could not be sent: `dead_letters.py`; what was: `replication_evidence.py`
 - define, read and write tables: `tables.py`, `catalog.py`; hash content: `content_hash.py`
 - raw.ticks: `raw_ticks.py`, the Parquet file of a symbol-day: `day_parquet.py`
 - clean and sample by Spark: `silver.py`; bars: `bars.py`; what their tasks read and write: `day_files.py`; the audit of
