@@ -5,7 +5,7 @@ from __future__ import annotations
 from tick_assets.stack.service import Site
 from tick_assets.stack.services.trino import Trino, TrinoWorker
 
-OWN = ("http-server.http.port", "catalog.config-dir")
+OWN = ("http-server.http.port", "catalog.config-dir", "spiller-spill-path")
 
 
 def test_worker_shares_everything_with_the_coordinator_but_port_folder_and_role(site: Site) -> None:

@@ -60,6 +60,9 @@ class Trino(Service):
             "node.bind-ip": settings.host,
             "plugin.dir": str(site.provisioned.trino_dir / "plugin"),
             "catalog.config-dir": str(site.folder(self.name) / "catalog"),
+            # A small heap must not bound the dates that one query may cover: 7 million groups did not fit (tried).
+            "spill-enabled": "true",
+            "spiller-spill-path": str(site.folder(self.name) / "spill"),
         }
         return node | self.role()
 
