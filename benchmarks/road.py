@@ -90,7 +90,8 @@ def _stages(settings: Settings, dates: Sequence[date], ticks: int, size: int) ->
     from tick_assets.tracking.orchestrator import Orchestrator
 
     with Orchestrator.from_settings(settings) as orchestrator:
-        (run,) = orchestrator.runs("ingest_ticks_job", limit=1)
+        (newest,) = orchestrator.runs("ingest_ticks_job", limit=1)
+        run = orchestrator.run(newest.run_id)
     lines = [json.loads(line) for path in settings.resources_dir.glob("*.jsonl") for line in path.read_text().splitlines()]
     peaks = {line["stage"].replace("/", "__"): line["peak_mb"] for line in lines if dates[0].isoformat() in line["dates"]}
     return [_stage(step.name, step.seconds or 0.0, peaks.get(STAGES.get(step.name, step.name)), ticks, size) for step in run.steps]

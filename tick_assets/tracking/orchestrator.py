@@ -45,9 +45,11 @@ query Run($id: ID!) {
 }
 """
 _FAILURES = """
-query Failures($id: ID!) {
-  logsForRun(runId: $id, limit: 1000) {
+query Failures($id: ID!, $after: String) {
+  logsForRun(runId: $id, afterCursor: $after, limit: 1000) {
     ... on EventConnection {
+      cursor
+      hasMore
       events {
         __typename
         ... on ExecutionStepFailureEvent { stepKey error { message causes { message } } }
@@ -205,9 +207,8 @@ class Orchestrator:
 
     def failures(self, run_id: str) -> list[str]:
         """Return what went wrong in a failed run, a line each."""
-        events = self._ask(_FAILURES, {"id": run_id})["logsForRun"].get("events", [])
-        found = []
-        for event in events:
+        found: list[str] = []
+        for event in self._failure_events(run_id):
             error = event.get("error")
             if event["__typename"] == "ExecutionStepFailureEvent" and error:
                 causes = [cause["message"] for cause in error.get("causes") or []]
@@ -215,6 +216,13 @@ class Orchestrator:
             elif event["__typename"] == "RunFailureEvent" and not found:
                 found.append(event.get("message") or (error or {}).get("message", ""))
         return found
+
+    def _failure_events(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """Yield the events of a run, page by page: a long run has thousands before the one that says why."""
+        page: dict[str, Any] = {"hasMore": True}
+        while page.get("hasMore"):
+            page = self._ask(_FAILURES, {"id": run_id, "after": page.get("cursor")})["logsForRun"]
+            yield from page.get("events", [])
 
     def runs(self, job: str, limit: int = 20) -> list[RunState]:
         """Return the newest runs of a job."""
