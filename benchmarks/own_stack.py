@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -108,20 +107,13 @@ class MemoryWatch:
         """Sample until the end."""
         import psutil
 
-        from tick_assets.lakehouse.resources_ledger import memory_mb
+        from tick_assets.lakehouse.resources_ledger import looking, memory_mb
 
         pids = [status.pid for status in self._supervisor.status() if status.pid]
-        done = threading.Event()
 
-        def watch() -> None:
-            while not done.wait(SAMPLE_S):
-                alive = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-                self.peak_mb = max(self.peak_mb, sum(memory_mb(each) for each in alive))
+        def look() -> None:
+            alive = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+            self.peak_mb = max(self.peak_mb, sum(memory_mb(each) for each in alive))
 
-        thread = threading.Thread(target=watch, name="memory-watch", daemon=True)
-        thread.start()
-        try:
+        with looking(look, SAMPLE_S):
             yield
-        finally:
-            done.set()
-            thread.join()

@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -211,19 +210,13 @@ class _Process:
 
     @contextmanager
     def _watching_memory(self) -> Iterator[None]:
-        done = threading.Event()
+        from tick_assets.lakehouse.resources_ledger import looking
 
-        def watch() -> None:
-            while not done.wait(SAMPLE_S):
-                self.peak_mb = max(self.peak_mb, self._memory_mb())
+        def look() -> None:
+            self.peak_mb = max(self.peak_mb, self._memory_mb())
 
-        thread = threading.Thread(target=watch, name="memory-watch", daemon=True)
-        thread.start()
-        try:
+        with looking(look, SAMPLE_S):
             yield
-        finally:
-            done.set()
-            thread.join()
 
     def _memory_mb(self) -> float:
         import psutil

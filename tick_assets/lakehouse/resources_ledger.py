@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -87,13 +87,23 @@ def measured(step: Step, folder: Path | None) -> Iterator[Usage]:
 @contextmanager
 def _watching_memory(usage: Usage) -> Iterator[None]:
     """Note the highest memory of this process and all its children, Spark's virtual machine and workers too, every half second."""
+
+    def look() -> None:
+        usage.peak_mb = max(usage.peak_mb, memory_mb(psutil.Process()))
+
+    with looking(look, _EVERY_S):
+        yield
+
+
+@contextmanager
+def looking(look: Callable[[], None], every_s: float) -> Iterator[None]:
+    """Look at once and then every so often, in a thread of its own, until the end."""
     done = threading.Event()
 
     def watch() -> None:
-        while True:
-            usage.peak_mb = max(usage.peak_mb, memory_mb(psutil.Process()))
-            if done.wait(_EVERY_S):
-                return
+        look()
+        while not done.wait(every_s):
+            look()
 
     thread = threading.Thread(target=watch, name="memory-watch", daemon=True)
     thread.start()
