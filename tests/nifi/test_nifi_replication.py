@@ -1,4 +1,6 @@
-"""A real NiFi and the built-in replicator send the same real files; S3 stops and starts meanwhile; one key can't be written.
+"""A real NiFi and the built-in replicator send the same files; S3 stops and starts meanwhile; one key can't be written.
+
+The files are recorded hours where there are any (`TICK_TEST_DATA`, or `data` beside the project), and else the twin's.
 
 What belongs here: what only the real servers show. What must not: the built-in replicator's own rules (`tests/unit/lakehouse`).
 """
@@ -20,6 +22,7 @@ import pytest
 
 from tests.conftest import running_stack
 from tick_assets.domain.instruments import parse_market
+from tick_assets.domain.synthetic_market import SyntheticMarket
 from tick_assets.lakehouse.dead_letters import DeadLetters
 from tick_assets.lakehouse.importers.importing import import_path
 from tick_assets.lakehouse.nifi_replication import Nifi
@@ -27,33 +30,36 @@ from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.lakehouse.raw_store import RawStore
 from tick_assets.lakehouse.replication import reconcile, replica_files, replicate
 from tick_assets.lakehouse.replicator import SendReport
+from tick_assets.lakehouse.vendors.synthetic import generate_folder
 from tick_assets.resources import Road, Scope
 from tick_assets.settings import PROJECT_ROOT, Settings
 from tick_assets.stack.supervisor import Supervisor
 
 pytestmark = [pytest.mark.full, pytest.mark.stack]
 
-SYMBOL = "EURUSD"
+RECORDED, SYNTHETIC = "EURUSD", "SYNEDGE"
+SYNTHETIC_DATES = (date(2024, 2, 6), date(2024, 2, 7))
 SERVERS = ("postgres", "s3", "nifi")
 PUT = "Put object"
 
 
 @dataclass(frozen=True)
 class Case:
-    """The running servers and a raw store of real files."""
+    """The running servers and a raw store of imported hours."""
 
     settings: Settings
+    symbol: str
     store: RawStore
     objects: ObjectStore
     dates: tuple[date, ...]
 
     def send_by_nifi(self, progress: list[str], monkeypatch: pytest.MonkeyPatch) -> SendReport:
         monkeypatch.setenv("TICK_REPLICATOR", "nifi")
-        return replicate(self.store, Road().replicator(lambda attempt: None, progress.append), [SYMBOL], self.dates)
+        return replicate(self.store, Road().replicator(lambda attempt: None, progress.append), [self.symbol], self.dates)
 
     def send_built_in(self, progress: list[str]) -> SendReport:
         road = Road()
-        return replicate(self.store, road.built_in_replicator(lambda attempt: None, progress.append), [SYMBOL], self.dates)
+        return replicate(self.store, road.built_in_replicator(lambda attempt: None, progress.append), [self.symbol], self.dates)
 
     def heads(self) -> dict[str, tuple[int, dict[str, str], str]]:
         """Return size, metadata and type of each object of the replica."""
@@ -68,18 +74,26 @@ class Case:
             self.objects.delete(key)
 
 
+def hours_to_import(folder: Path) -> tuple[str, Path]:
+    """Return a symbol and the folder of its hour files."""
+    recorded = Path(os.environ.get("TICK_TEST_DATA") or PROJECT_ROOT.parent / "shared" / "data") / "vendor" / "bi5"
+    if (recorded / RECORDED).is_dir():
+        return RECORDED, recorded / RECORDED
+    generate_folder(folder, {SYNTHETIC: SyntheticMarket(k=2.0)}, SYNTHETIC_DATES, seed=3)
+    return SYNTHETIC, folder / SYNTHETIC
+
+
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory, twin_port: int) -> Iterator[Case]:
-    """Real hours, imported before NiFi starts to list."""
-    source = Path(os.environ.get("TICK_TEST_DATA") or PROJECT_ROOT.parent / "shared" / "data") / "vendor" / "bi5" / SYMBOL
-    if not source.is_dir():
-        pytest.skip(f"no recorded vendor hours at {source}; set TICK_TEST_DATA")
-    with running_stack(tmp_path_factory.mktemp("nifi stack") / ".tick", twin_port, SYMBOL, SERVERS) as settings:
+    """Hours imported before NiFi starts to list."""
+    symbol, source = hours_to_import(tmp_path_factory.mktemp("vendor"))
+    print(f"files of {symbol}")
+    with running_stack(tmp_path_factory.mktemp("nifi stack") / ".tick", twin_port, symbol, SERVERS) as settings:
         store = RawStore(settings.raw_dir)
-        instrument = parse_market(settings.market_path.read_text()).instrument(SYMBOL)
+        instrument = parse_market(settings.market_path.read_text()).instrument(symbol)
         import_path(source, store, instrument, now=datetime.now(UTC))
-        dates = tuple(sorted({day for name in store.sources() for day in store.dates(name, SYMBOL)}))
-        yield Case(settings, store, ObjectStore.from_settings(settings), dates)
+        dates = tuple(sorted({day for name in store.sources() for day in store.dates(name, symbol)}))
+        yield Case(settings, symbol, store, ObjectStore.from_settings(settings), dates)
 
 
 def start_s3_once(settings: Settings, has_failed: Callable[[], bool]) -> None:
@@ -91,7 +105,7 @@ def start_s3_once(settings: Settings, has_failed: Callable[[], bool]) -> None:
 
 
 def test_both_replicators_fill_the_same_keys_while_s3_stops_and_starts(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = {file.key: file for file in replica_files(case.store, [SYMBOL], case.dates)}
+    expected = {file.key: file for file in replica_files(case.store, [case.symbol], case.dates)}
     events: list[str] = []
     case.send_by_nifi(events, monkeypatch)
     case.empty()
@@ -106,7 +120,7 @@ def test_both_replicators_fill_the_same_keys_while_s3_stops_and_starts(case: Cas
     outage.join()
     nifi_heads = case.heads()
     assert (by_nifi.sent_files, by_nifi.dead_letters) == (len(expected), ())
-    assert reconcile(case.store, case.objects, [SYMBOL], case.dates, is_deep=True).differences == ()
+    assert reconcile(case.store, case.objects, [case.symbol], case.dates, is_deep=True).differences == ()
     case.empty()
     Supervisor(case.settings).down(print, ("s3",))
     begun = time.monotonic()
@@ -117,7 +131,7 @@ def test_both_replicators_fill_the_same_keys_while_s3_stops_and_starts(case: Cas
     assert (built_in.sent_files, built_in.dead_letters) == (len(expected), ())
     assert case.heads() == nifi_heads
     assert set(nifi_heads) == set(expected)
-    assert reconcile(case.store, case.objects, [SYMBOL], case.dates, is_deep=True).differences == ()
+    assert reconcile(case.store, case.objects, [case.symbol], case.dates, is_deep=True).differences == ()
     assert by_nifi.retries > 0
     assert by_nifi.queued_files_max > 0
     assert built_in.retries > 0
@@ -145,7 +159,7 @@ def quicken_retries(address: str) -> None:
 
 
 def test_key_that_cannot_be_written_is_a_dead_letter_of_both_and_is_sent_once_it_can(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = list(replica_files(case.store, [SYMBOL], case.dates))
+    files = list(replica_files(case.store, [case.symbol], case.dates))
     bad = files[0]
     quicken_retries(case.settings.nifi_address)
     case.empty()
@@ -156,7 +170,7 @@ def test_key_that_cannot_be_written_is_a_dead_letter_of_both_and_is_sent_once_it
     built_in = case.send_built_in([])
     assert [letter.key for letter in built_in.dead_letters] == [bad.key]
     assert [letter.key for letter in DeadLetters(case.settings.dead_letters_dir).all()] == [bad.key]
-    assert bad.key in {item.key for item in reconcile(case.store, case.objects, [SYMBOL], case.dates).differences}
+    assert bad.key in {item.key for item in reconcile(case.store, case.objects, [case.symbol], case.dates).differences}
     case.objects.delete(f"{bad.key}/in the way")
     assert case.send_by_nifi([], monkeypatch).dead_letters == ()
     assert DeadLetters(case.settings.dead_letters_dir).all() == []
@@ -183,7 +197,7 @@ def test_asset_uses_the_configured_replicator_and_leaves_a_row_a_file(case: Case
     case.empty()
     road, day = Road(), case.dates[0]
     result = dg.materialize(
-        [replica], resources={"road": road, "scope": Scope(symbols=[SYMBOL])}, partition_key=day.isoformat(), raise_on_error=False
+        [replica], resources={"road": road, "scope": Scope(symbols=[case.symbol])}, partition_key=day.isoformat(), raise_on_error=False
     )
     (check,) = result.get_asset_check_evaluations()
     assert (result.success, check.passed) == (True, True), check.description
