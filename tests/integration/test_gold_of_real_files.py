@@ -5,22 +5,21 @@ What belongs here: what the synthetic road has too little of: refused rows. What
 
 from __future__ import annotations
 
-import os
 import shutil
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from tests.integration import gold_from_raw
+from tests.recorded import require_recorded
 from tick_assets.domain.instruments import parse_market
 from tick_assets.lakehouse.bars import GRAINS
 from tick_assets.lakehouse.importers.importing import import_path
 from tick_assets.lakehouse.query import TrinoQuery
 from tick_assets.lakehouse.raw_store import RawStore
-from tick_assets.settings import PROJECT_ROOT, Settings
+from tick_assets.settings import Settings
 
 pytestmark = [pytest.mark.full, pytest.mark.stack]
 
@@ -33,9 +32,7 @@ def query(stack_settings: Settings, tmp_path_factory: pytest.TempPathFactory) ->
     """The lake of two recorded dates, imported and brought through to gold."""
     from tick_assets.definitions import defs
 
-    folder = Path(os.environ.get("TICK_TEST_DATA") or PROJECT_ROOT.parent / "shared" / "data") / "files" / "fxcm-quotes" / "eurusd"
-    if not folder.is_dir():
-        pytest.skip(f"no recorded files at {folder}; set TICK_TEST_DATA")
+    folder = require_recorded("files/fxcm-quotes/eurusd")
     copied = tmp_path_factory.mktemp("recorded") / SYMBOL
     copied.mkdir()
     for day in DATES:

@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from tests.conftest import running_stack
+from tests.recorded import find_recorded
 from tick_assets.domain.instruments import parse_market
 from tick_assets.domain.synthetic_market import SyntheticMarket
 from tick_assets.lakehouse.dead_letters import DeadLetters
@@ -32,7 +33,7 @@ from tick_assets.lakehouse.replication import reconcile, replica_files, replicat
 from tick_assets.lakehouse.replicator import SendReport
 from tick_assets.lakehouse.vendors.synthetic import generate_folder
 from tick_assets.resources import Road, Scope
-from tick_assets.settings import PROJECT_ROOT, Settings
+from tick_assets.settings import Settings
 from tick_assets.stack.supervisor import Supervisor
 
 pytestmark = [pytest.mark.full, pytest.mark.stack]
@@ -76,9 +77,9 @@ class Case:
 
 def hours_to_import(folder: Path) -> tuple[str, Path]:
     """Return a symbol and the folder of its hour files."""
-    recorded = Path(os.environ.get("TICK_TEST_DATA") or PROJECT_ROOT.parent / "shared" / "data") / "vendor" / "bi5"
-    if (recorded / RECORDED).is_dir():
-        return RECORDED, recorded / RECORDED
+    recorded = find_recorded(f"vendor/bi5/{RECORDED}")
+    if recorded is not None:
+        return RECORDED, recorded
     generate_folder(folder, {SYNTHETIC: SyntheticMarket(k=2.0)}, SYNTHETIC_DATES, seed=3)
     return SYNTHETIC, folder / SYNTHETIC
 

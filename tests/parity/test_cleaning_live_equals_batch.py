@@ -6,19 +6,16 @@ A live stream can't hold a row that did not parse, so such rows are sent as `rep
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.recorded import recorded_day
 from tick_assets.domain.kernel import REASONS, OnlineKernel, run_features, run_kernel
 from tick_assets.domain.replays import as_replayed
 from tick_assets.domain.ticks import DAY_US, MALFORMED_TS, Ticks
-from tick_assets.lakehouse.vendors.bi5 import bi5_path, decode_bi5
 
 DAY = 19_730
 FACTOR = 100_000
@@ -82,20 +79,10 @@ def test_live_equals_batch_on_generated_dirt(dirty: Ticks) -> None:
     assert check_live_equals_batch(dirty, DAY) <= set(REASONS)
 
 
-def real_day(day: datetime) -> Ticks:
-    """Return a recorded vendor day; skip where the recordings are absent."""
-    root = Path(os.environ.get("TICK_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data") / "vendor" / "bi5"
-    if not (root / "EURUSD").is_dir():
-        pytest.skip(f"no recorded vendor hours at {root}; set TICK_TEST_DATA")
-    hours = [day + timedelta(hours=hour) for hour in range(24)]
-    decoded = [decode_bi5((root / bi5_path("EURUSD", hour).lstrip("/")).read_bytes(), hour) for hour in hours]
-    return Ticks(*(np.concatenate(column) for column in zip(*(ticks.columns for ticks in decoded), strict=True)))
-
-
 def test_live_equals_batch_on_a_real_day_with_dirt() -> None:
     at = datetime(2019, 2, 4, tzinfo=UTC)
     rng = np.random.default_rng(20190204)
-    clean = real_day(at)
+    clean = recorded_day("EURUSD", at)
     rows = np.sort(np.concatenate([np.arange(len(clean)), rng.integers(0, len(clean), 3000)]), kind="stable")
     dirty = with_dirt(clean.take(rows.astype(np.int64)), rng, 0.02)
     assert check_live_equals_batch(dirty, int(at.timestamp()) // 86_400) == set(REASONS)

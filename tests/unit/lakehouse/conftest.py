@@ -5,12 +5,12 @@ What belongs here: fixtures. What must not: assertions.
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.recorded import require_recorded
 from tick_assets.domain.instruments import Market, parse_market
 from tick_assets.lakehouse.raw_store import RawStore
 
@@ -34,7 +34,4 @@ def now() -> datetime:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    folder = Path(os.environ.get("TICK_TEST_DATA") or PROJECT_ROOT.parent / "shared" / "data")
-    if not (folder / "vendor").is_dir():
-        pytest.skip(f"no real vendor files at {folder}; set TICK_TEST_DATA")
-    return folder
+    return require_recorded("vendor").parent
