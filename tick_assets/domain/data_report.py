@@ -25,7 +25,7 @@ QUOTES_STATEMENT = (
     "The ticks are indicative quotes of one venue: the best bid and ask that a vendor showed, not prices at which an account could have "
     "traded, and not the whole market. Another venue has other quotes, other spreads and other quote rates at the same time."
 )
-SYNTHETIC_STATEMENT = "is synthetic: a seeded process, made to try the machinery. It says nothing about any real market."
+SYNTHETIC_STATEMENT = "made by a seeded process to try the machinery. It says nothing about any real market."
 COUNTED_STATEMENT = (
     "Counted are the rows of silver.ticks and silver.tick_rejects that evidence.publications lists, and the newest state of each hour in "
     "evidence.hour_ledger. Spread is ask minus bid; bps are of the mid price, kept to three digits. All dates and hours are UTC."
@@ -103,7 +103,7 @@ def _range(report: DataReport) -> str:
 
 def _banner(known: Sequence[SymbolStatistics]) -> str:
     names = [each.symbol for each in known if each.is_synthetic]
-    return f'<p class="banner"><b>{escape(", ".join(names))}</b> {SYNTHETIC_STATEMENT}</p>' if names else ""
+    return f'<p class="banner"><b>{escape(", ".join(names))}</b>: synthetic, {SYNTHETIC_STATEMENT}</p>' if names else ""
 
 
 def _unknown(report: DataReport) -> str:
