@@ -109,9 +109,9 @@ def test_symbol_without_data_and_symbol_without_ticks_are_lines_of_the_page(euro
 def test_synthetic_market_and_unknown_symbol_are_said_on_top(euro: SymbolStatistics) -> None:
     made_up = statistics_of(replace(EURUSD, symbol="SYNEDGE"), ledger_rows(full_days([MONDAY]), "synthetic-twin"))
     page = render(euro, made_up, unknown=("A<b>C",))
-    assert "<b>SYNEDGE</b> is synthetic" in page
+    assert "<b>SYNEDGE</b>: synthetic" in page
     assert "A&lt;b&gt;C" in page
-    assert page.index("is synthetic") < page.index("Every hour by state")
+    assert page.index(": synthetic") < page.index("Every hour by state")
 
 
 def test_long_ranges_are_folded_and_no_hole_is_hidden() -> None:
