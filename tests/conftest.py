@@ -23,6 +23,8 @@ hypothesis_settings.load_profile("house")
 PORTS = ("postgres", "s3", "trino", "mlflow", "dagster_code", "dagster", "service", "nifi", "trino_worker")
 KEPT = ("TICK_CACHE", "TICK_TEST_DATA")
 SERVERS = ("postgres", "s3", "trino", "mlflow", "service")
+ALL_SERVERS = ("postgres", "s3", "trino", "mlflow", "dagster-code", "dagster", "dagster-daemon", "service")
+"""What `tick up` starts; the others only come with `--with`."""
 
 
 def free_ports(count: int) -> list[int]:

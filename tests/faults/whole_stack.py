@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.conftest import running_stack
+from tests.conftest import ALL_SERVERS, running_stack
 from tests.faults.scenario import MARKET
 from tick_assets.lakehouse.catalog import Lakehouse
 from tick_assets.lakehouse.content_hash import content_hashes
@@ -33,7 +33,7 @@ from tick_assets.tracking.orchestrator import Orchestrator, OrchestratorError, R
 SYMBOL = "SYNEDGE"
 DATES = (date(2024, 2, 6), date(2024, 2, 7), date(2024, 2, 8))
 TABLES = ("raw.ticks", "silver.ticks", "silver.tick_rejects", "silver.features", "silver.labels")
-SERVERS = ("postgres", "s3", "trino", "mlflow", "dagster-code", "dagster", "dagster-daemon", "service")
+SERVERS = ALL_SERVERS
 TO_GOLD = ("backfill", "--symbols", SYMBOL, "--from", DATES[0].isoformat(), "--to", DATES[-1].isoformat())
 KEYS = ("raw/ticks_csv", "raw/replica", "raw/ticks", "silver/ticks", "silver/tick_rejects", "silver/features", "silver/labels")
 BACKFILL = (*TO_GOLD, "--select", " or ".join(f'key:"{key}"' for key in KEYS))

@@ -6,6 +6,7 @@ is expected of them (the tests beside).
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -90,6 +91,10 @@ class Checkout:
     def tick(self, *arguments: str) -> str:
         """Run `tick` and return what it printed."""
         return self.run(*self.tick_command(), *arguments)
+
+    def running(self) -> set[str]:
+        """Return the names of the servers that run."""
+        return {each["name"] for each in json.loads(self.tick("status", "--json")) if each["state"] == "running"}
 
     def tick_command(self) -> list[str]:
         """Return the checkout's own `tick`."""

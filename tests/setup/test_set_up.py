@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import free_ports
+from tests.conftest import ALL_SERVERS, free_ports
 from tests.setup.commands import ROOT, Checkout, Person, find_python, port_variables
 from tick_assets.settings import load_settings
 from tick_assets.stack.processes import marked_processes
@@ -79,8 +79,7 @@ def test_fresh_clone_becomes_a_running_stack_with_ticks(checkout: Checkout) -> N
             checkout.tick("backfill", "--from", DAY, "--to", DAY)
         (counted,) = json.loads(checkout.tick("sql", "select count(*) as n from silver.ticks", "--format", "json"))
         assert counted["n"] > 10_000
-        states = json.loads(checkout.tick("status", "--json"))
-        assert {each["state"] for each in states if each["name"] != "nifi"} == {"running"}
+        assert checkout.running() == set(ALL_SERVERS)
         assert owners(home) == {checkout.person.uid if checkout.person.uid is not None else os.geteuid()}
     finally:
         checkout.tick("down")

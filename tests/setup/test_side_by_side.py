@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import free_ports
+from tests.conftest import ALL_SERVERS, free_ports
 from tests.setup.commands import ROOT, Checkout, Person, port_variables
 from tick_assets.settings import load_settings
 from tick_assets.stack.processes import marked_processes
@@ -25,9 +25,6 @@ class Side(Checkout):
 
     def tick_command(self) -> list[str]:
         return [sys.executable, "-W", "ignore", "-m", "tick_assets.cli.main"]
-
-    def states(self) -> set[str]:
-        return {each["state"] for each in json.loads(self.tick("status", "--json")) if each["name"] != "nifi"}
 
     def ingest(self, symbol: str, day: str) -> None:
         """Bring a day of a symbol to `raw.ticks`."""
@@ -58,14 +55,14 @@ def test_two_stacks_run_at_once_and_one_goes_down_alone(sides: tuple[Side, Side]
     one, two = sides
     for side in sides:
         side.tick("up")
-    assert one.states() == two.states() == {"running"}
+    assert one.running() == two.running() == set(ALL_SERVERS)
     one.ingest("SYNEDGE", "2024-02-06")
     two.ingest("SYNNULL", "2024-02-07")
     assert (set(one.rows()), set(two.rows())) == ({"SYNEDGE"}, {"SYNNULL"})
     kept = two.rows()
     one.tick("down")
-    assert one.states() == {"stopped"}
-    assert two.states() == {"running"}
+    assert one.running() == set()
+    assert two.running() == set(ALL_SERVERS)
     assert two.rows() == kept
     one.tick("up")
     assert set(one.rows()) == {"SYNEDGE"}
