@@ -59,6 +59,7 @@ def test_every_asset_has_group_kind_owner_and_description(definitions: dg.Defini
         ("gold/verdicts", "evidence/verdicts"),
         ("gold/side_values", "raw/side_values"),
         ("raw/replica", "raw/live_ticks_csv"),
+        ("raw/ticks", "raw/ticks_csv"),
         ("datasets/training_set", "silver/labels"),
         ("models/gate_verdict", "models/mt5_backtest"),
         ("deployment/champion", "models/gate_verdict"),

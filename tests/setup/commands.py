@@ -103,7 +103,7 @@ class Checkout:
     @contextmanager
     def vendor(self, symbol: str, day: str, port: int) -> Iterator[None]:
         """Make a day of a synthetic market and serve it as the vendor would."""
-        files = self.person.home / f"vendor of {symbol}"
+        files = self.person.home.parent / f"vendor of {symbol}"
         self.tick("vendor", "generate", "--root", str(files), "--symbols", symbol, "--from", day, "--to", day)
         server = self.start(*self.tick_command(), "vendor", "serve", "--root", str(files), "--port", str(port))
         try:

@@ -85,7 +85,7 @@ def test_fresh_clone_becomes_a_running_stack_with_ticks(checkout: Checkout) -> N
         checkout.tick("down")
     assert marked_processes(home) == {}
     assert checkout.run("git", "status", "--porcelain").strip() == ""
-    assert {path.name for path in checkout.person.home.iterdir()} <= {f"vendor of {SYMBOL}", ".cache", ".config", ".java", ".local"}
+    assert {path.name for path in checkout.person.home.iterdir()} <= {".cache", ".config", ".java", ".local"}
 
 
 def vendor_port_of(checkout: Checkout) -> int:

@@ -171,7 +171,8 @@ def _check_replica(files: int, differences: Sequence[replication.Difference], le
 
 @dg.asset(
     key=["raw", "ticks"],
-    deps=[["raw", "replica"]],
+    # The files are what it reads: without them here, a run that leaves the replica out could read before they are written.
+    deps=[["raw", "replica"], ["raw", "ticks_csv"], ["raw", "live_ticks_csv"]],
     group_name=GROUP,
     owners=OWNERS,
     kinds={"iceberg", "parquet"},
