@@ -52,7 +52,7 @@ def test_lines_name_each_symbol_and_what_to_do(lakehouse: Lakehouse, tmp_path: P
         "EURUSD: nothing yet: `tick backfill --symbols EURUSD --from DATE --to DATE` asks for it",
         f"report: {page}",
     ]
-    assert "is synthetic" in page.read_text()
+    assert "<b>SYNEDGE</b>: synthetic" in page.read_text()
 
 
 def test_json_is_one_document(lakehouse: Lakehouse, tmp_path: Path) -> None:
