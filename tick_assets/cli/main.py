@@ -28,6 +28,7 @@ TOPICS = (
     "maintain",
     "side",
     "models",
+    "gate",
     "deploy",
     "trade",
     "replay",
