@@ -7,7 +7,7 @@ What belongs here: the engine, stress of quotes and delays, trades and their hou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numba as nb
@@ -24,11 +24,12 @@ HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True)
 class Stress:
-    """A harsher market: quotes widened about their mid, slower orders, worse fills."""
+    """A harsher market: quotes widened about their mid, slower orders, worse fills, dearer commission."""
 
     spread_multiple: float = 1.0
     latency_multiple: float = 1.0
     extra_slippage_points: int = 0
+    commission_multiple: float = 1.0
 
 
 NO_STRESS = Stress()
@@ -116,6 +117,7 @@ def backtest(
     ticks: Sequence[Ticks], orders: Orders, instrument: Instrument, market: Market, lots: float, stress: Stress = NO_STRESS
 ) -> Trades:
     """Run orders over several dates of one symbol and value the trades in account currency for `lots`."""
+    instrument = _charged(instrument, stress)
     bounds = np.searchsorted(orders.date_index, np.arange(len(ticks) + 1))
     days = [
         _run_date(ticks[d], orders, slice(int(bounds[d]), int(bounds[d + 1])), market, stress)
@@ -138,6 +140,12 @@ def backtest(
         net_pnl_account=net_pnl_account(instrument, market, side, entry, exit_, lots),
         net_bps=net_return_bps(instrument, market, side, entry, exit_),
     )
+
+
+def _charged(instrument: Instrument, stress: Stress) -> Instrument:
+    if stress.commission_multiple == 1.0:
+        return instrument
+    return replace(instrument, commission_per_lot_side=instrument.commission_per_lot_side * stress.commission_multiple)
 
 
 def _run_date(ticks: Ticks, orders: Orders, rows: slice, market: Market, stress: Stress) -> tuple[npt.NDArray[Any], ...]:

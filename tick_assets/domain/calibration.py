@@ -20,7 +20,7 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from tick_assets.domain import evaluation, gates, metrics, splits, training
+from tick_assets.domain import evaluation, gates, metrics, splits, training, walk_forward
 from tick_assets.domain.dataset import TrainingSet, day_from_ticks, training_set
 from tick_assets.domain.instruments import Instrument, Market
 from tick_assets.domain.signals import Strategy
@@ -44,7 +44,7 @@ class Outcome:
     result: training.SearchResult
     validation: evaluation.ValidationFigures
     test: evaluation.TestResult
-    windows: tuple[evaluation.WindowRow, ...]
+    windows: tuple[walk_forward.WindowRow, ...]
     model: bytes
     verdict: gates.GateVerdict
 
@@ -72,7 +72,7 @@ def judge(
     model = training.fit_final(seen, chosen.booster, ahead, n_threads)
     validation = evaluation.evaluate_validation(result)
     test = evaluation.evaluate_test(ahead, model, replace(strategy, threshold=chosen.threshold), market, policy.scenarios)
-    windows = evaluation.walk_forward(events, chosen, strategy, market, policy.walk_forward_train_days, n_threads)
+    windows = walk_forward.walk_forward(events, chosen, strategy, market, policy.walk_forward_train_days, n_threads)
     figures = evaluation.gate_figures(validation, result, test, windows, 1.0, 0, 0, 1)
     return Outcome(result, validation, test, windows, model, gates.evaluate(policy, figures, events.symbol))
 

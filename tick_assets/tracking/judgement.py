@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,7 @@ from tick_assets.domain.splits import DateSplit, split_dates
 from tick_assets.domain.training import BoosterParams, Configuration, SearchResult, Trial, feature_ranges, fit_final, golden, search
 from tick_assets.domain.trial_logs import search_key
 from tick_assets.domain.vault import Opening, count_decisions
+from tick_assets.domain.walk_forward import WindowRow, window_of
 from tick_assets.lakehouse import hour_ledger
 from tick_assets.lakehouse.catalog import Lakehouse
 from tick_assets.lakehouse.datasets import Dataset, fetch, read_training_set
@@ -289,36 +290,9 @@ def test(case: Case, opened_at: datetime) -> evaluation.TestFigures:
     return figures
 
 
-def walk_forward(case: Case) -> tuple[evaluation.WindowRow, ...]:
-    """Refit the frozen configuration window by window, and hand the rows on."""
-    windows = evaluation.walk_forward(
-        case.events, case.configuration, case.strategy, case.bench.market, case.bench.policy.walk_forward_train_days
-    )
-    rows = [
-        {
-            "symbol": case.symbol,
-            "strategy": case.strategy_name,
-            "version": case.version,
-            "window": window.window,
-            "train_from": date.fromisoformat(window.train_from),
-            "train_to": date.fromisoformat(window.train_to),
-            "test_from": date.fromisoformat(window.test_date),
-            "test_to": date.fromisoformat(window.test_date),
-            "n_trades": window.n_trades,
-            "net_pnl": window.net_pnl,
-            "sharpe": window.sharpe,
-        }
-        for window in windows
-    ]
-    case.bench.lakehouse.replace_keys("evidence.walk_forward_windows", rows, ("symbol", "strategy", "version"))
-    handed_on = [{**window.to_row(), "hourly_pnl": window.hourly_pnl.tolist()} for window in windows]
-    case.store.write(case.version, "walk_forward", {"windows": handed_on})
-    return windows
-
-
-def windows_of(case: Case) -> tuple[evaluation.WindowRow, ...]:
-    """Return the windows that the walk-forward stage handed on."""
-    return tuple(evaluation.WindowRow(**row) for row in case.store.read(case.version, "walk_forward")["windows"])
+def windows_of(case: Case) -> tuple[WindowRow, ...]:
+    """Return the windows that the walk-forward stage (`walk_forwards`) handed on."""
+    return tuple(window_of(row) for row in case.store.read(case.version, "walk_forward")["windows"])
 
 
 def find_leaks(case: Case, recorded_at: datetime) -> int:
@@ -361,7 +335,7 @@ class Decision:
 def decide(
     case: Case,
     validation: evaluation.ValidationFigures,
-    windows: Sequence[evaluation.WindowRow],
+    windows: Sequence[WindowRow],
     completeness: float | None,
     leaks: int | None,
     terminal_mismatches: int | None,

@@ -18,7 +18,8 @@ from tick_assets.domain.kernel import run_kernel
 from tick_assets.domain.passports import finite, sha256_hex
 from tick_assets.domain.training import feature_ranges, fit_final
 from tick_assets.lakehouse import datasets
-from tick_assets.tracking.judgement import LEAK_DATES, Case, completeness_of, test_openings
+from tick_assets.tracking.judgement import LEAK_DATES, Case, completeness_of, test_openings, windows_of
+from tick_assets.tracking.walk_forwards import walk_windows
 
 TOLERANCE = 1e-9
 """Relative. Equal input gives equal figures on one machine; another processor may round the last digit of a sum differently."""
@@ -114,24 +115,18 @@ def _search(case: Case) -> list[tuple[str, Any, Any]]:
 def _walk_forward(case: Case) -> list[tuple[str, Any, Any]]:
     """Refit every window again."""
     stored = case.store.read(case.version, "walk_forward")["windows"]
-    made = [{**window.to_row(), "hourly_pnl": window.hourly_pnl.tolist()} for window in _windows(case)]
+    made = [window.to_document() for window in walk_windows(case)]
     return [
         ("windows", len(stored), len(made)),
-        *((f"window {row['window']}", row, again) for row, again in zip(stored, made, strict=False)),
+        *((f"window {again['kind']} {again['window']}", row, again) for row, again in zip(stored, made, strict=False)),
     ]
-
-
-def _windows(case: Case) -> tuple[evaluation.WindowRow, ...]:
-    return evaluation.walk_forward(
-        case.events, case.configuration, case.strategy, case.bench.market, case.bench.policy.walk_forward_train_days
-    )
 
 
 def _verdict(case: Case, verdict: Mapping[str, Any], terminal_mismatches: int) -> list[tuple[str, Any, Any]]:
     """Make validation and test figures and every gate again, from the trial ledger as it stood at the verdict and the vault,
     which does not count what was opened after this model's own look."""
     validation = evaluation.evaluate_validation(case.search_result, _ledger(case, verdict))
-    windows = [evaluation.WindowRow(**row) for row in case.store.read(case.version, "walk_forward")["windows"]]
+    windows = windows_of(case)
     figures = evaluation.gate_figures(
         validation,
         case.search_result,

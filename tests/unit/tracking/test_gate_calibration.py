@@ -20,6 +20,7 @@ from tick_assets.lakehouse.vendors.bi5 import bi5_path, encode_bi5
 from tick_assets.tracking import gate_calibration, judgement
 from tick_assets.tracking.gate_calibration import CalibrationPlan, calibrate, read_days, read_log
 from tick_assets.tracking.judgement import Bench, Case
+from tick_assets.tracking.walk_forwards import run_walk_forward
 
 POLICY_TEXT = (files("tick_assets") / "policy.toml").read_text(encoding="utf-8")
 POLICY = gates.parse_policy(POLICY_TEXT)
@@ -49,7 +50,7 @@ def test_assets_and_calibration_come_to_the_same_model_figures_and_gates(tmp_pat
     judgement.keep_candidate(case, fitted, "1", "run", AT)
     validation = judgement.validate(case)
     judgement.test(case)
-    windows = judgement.walk_forward(case)
+    windows = run_walk_forward(case, lambda row: None)
     decision = judgement.decide(case, validation, windows, 1.0, judgement.find_leaks(case, AT), 0)
 
     assert sha256_hex(fitted.model) == sha256_hex(outcome.model)
