@@ -11,14 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from tick_assets.domain import evaluation, gates, leakage
-from tick_assets.domain.kernel import run_kernel
+from tick_assets.domain import evaluation, gates
+from tick_assets.domain.leak_findings import count_leaks
 from tick_assets.domain.passports import finite, sha256_hex
 from tick_assets.domain.training import feature_ranges, fit_final
 from tick_assets.lakehouse import datasets
-from tick_assets.tracking.judgement import LEAK_DATES, Case, completeness_of
+from tick_assets.tracking.judgement import Case, completeness_of, examine_leaks
 
 TOLERANCE = 1e-9
 """Relative. Equal input gives equal figures on one machine; another processor may round the last digit of a sum differently."""
@@ -137,7 +135,7 @@ def _verdict(case: Case, verdict: Mapping[str, Any], terminal_mismatches: int) -
         case.test,
         windows,
         completeness_of(case),
-        _leaks(case),
+        count_leaks(examine_leaks(case)),
         terminal_mismatches,
         _openings(case, verdict),
     )
@@ -178,9 +176,3 @@ def _openings(case: Case, verdict: Mapping[str, Any]) -> int:
     rows = case.bench.lakehouse.frame("evidence.verdicts", condition, columns=("model_sha256", "decided_at"))
     opened = rows.filter(rows["decided_at"] <= verdict["decided_at"])["model_sha256"].to_list()
     return len({*opened, case.record["model_sha256"]})
-
-
-def _leaks(case: Case) -> int:
-    places = np.unique([0, len(case.events.dates) - 1])[:LEAK_DATES]
-    factor = case.bench.market.instrument(case.symbol).price_factor
-    return sum(len(leakage.find_leaks(run_kernel, case.events.ticks[int(place)], factor)) for place in places)
