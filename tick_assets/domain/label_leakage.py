@@ -144,9 +144,7 @@ def _shifts(ts_event_us: Int64Array, seed: int) -> Int64Array:
 # Other pasts and futures.
 
 
-def _look_after(
-    events: TrainingSet, labeller: Labeller, whole: Float64Array, rows: Int64Array, place: int, i: int
-) -> list[LeakFinding]:
+def _look_after(events: TrainingSet, labeller: Labeller, whole: Float64Array, rows: Int64Array, place: int, i: int) -> list[LeakFinding]:
     """Take away, then poison, what comes after the end of the date's i-th label; every label that ended by then must stay."""
     ticks, at = events.ticks[place], events.event_row[rows]
     end = whole[i, LABEL_NAMES.index("ts_label_end")]
@@ -160,9 +158,7 @@ def _look_after(
     return [finding for again in (cut, poisoned) for finding in _differences("label_end", whole, again, ended, stamps)]
 
 
-def _look_before(
-    events: TrainingSet, labeller: Labeller, whole: Float64Array, rows: Int64Array, place: int, i: int
-) -> list[LeakFinding]:
+def _look_before(events: TrainingSet, labeller: Labeller, whole: Float64Array, rows: Int64Array, place: int, i: int) -> list[LeakFinding]:
     """Poison what comes before the date's i-th event; its label and all later ones must stay."""
     ticks, at = events.ticks[place], events.event_row[rows]
     poisoned = poison(ticks, np.arange(len(ticks)) < at[i])

@@ -235,7 +235,7 @@ ALTERATIONS: Mapping[str, tuple[Alteration, ...]] = {
 
 
 def _checks_of(history: History) -> list[str]:
-    """Return the checks that random moments are examined by: other symbols only where there are any; whole dates have moments of their own."""
+    """Return the checks of random moments: other symbols only where there are any; whole dates have moments of their own."""
     return [check for check in ALTERATIONS if check != "later_days" and (history.others or check != "other_symbols")]
 
 

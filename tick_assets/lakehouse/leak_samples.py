@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 def read_samples(lakehouse: Lakehouse, symbols: Sequence[str], dates: Sequence[date]) -> list[TrainingSet]:
-    """Return a training set of each sampled symbol: symbols and dates spread evenly over the run's; those that are not published are out."""
+    """Return a training set of each sampled symbol: symbols and dates spread over the run's; those that are not published are out."""
     found = {symbol: _read_days(lakehouse, symbol, spread(sorted(dates), DATES)) for symbol in spread(sorted(symbols), SYMBOLS)}
     return [training_set(symbol, days) for symbol, days in found.items() if days]
 

@@ -262,7 +262,7 @@ def examine_leaks(case: Case) -> list[Examination]:
 
 
 def find_leaks(case: Case, recorded_at: datetime) -> int:
-    """Run the leak firewall; keep a row for each finding and one for each feature, label and step without; return the number of findings."""
+    """Run the leak firewall, keep a row for each finding and for each suspect that is cleared, and return the number of findings."""
     examined = examine_leaks(case)
     shared = {"symbol": case.symbol, "strategy": case.strategy_name, "version": case.version, "threshold": 0.0, "recorded_at": recorded_at}
     rows = [shared | _leak_row(statement) for statement in state(examined)]
