@@ -16,5 +16,6 @@ Where do I go to…?
     say what is missing, and show it as a page                    `hole_patterns`, `data_answers`, `data_report`
     change how pages look                                         `page`, `charts`
     sign and check a passport                                     `passports`
-    judge                                                         `metrics`, `evaluation`, `leakage`, `gates`, `report`
+    find what knows its own future, and say so                    `leak_firewall`, `leakage`, `label_leakage`, `fit_leakage`
+    judge                                                         `metrics`, `evaluation`, `gates`, `report`
 """
