@@ -16,12 +16,8 @@ from tick_assets.domain.leak_findings import count_leaks
 from tick_assets.domain.passports import finite, sha256_hex
 from tick_assets.domain.training import feature_ranges, fit_final
 from tick_assets.lakehouse import datasets
-<<<<<<< HEAD
 from tick_assets.tracking.judgement import Case, completeness_of, examine_leaks, test_openings, windows_of
 from tick_assets.tracking.walk_forwards import walk_windows
-=======
-from tick_assets.tracking.judgement import Case, completeness_of, examine_leaks
->>>>>>> leaks
 
 TOLERANCE = 1e-9
 """Relative. Equal input gives equal figures on one machine; another processor may round the last digit of a sum differently."""
@@ -168,18 +164,3 @@ def _ledger(case: Case, verdict: Mapping[str, Any]) -> list[str]:
     condition = f"symbol == '{case.symbol}' and strategy == '{case.strategy_name}'"
     trials = case.bench.lakehouse.frame("evidence.trials", condition, columns=("config_sha256", "recorded_at"))
     return sorted(trials.filter(trials["recorded_at"] <= verdict["decided_at"])["config_sha256"].unique())
-
-
-<<<<<<< HEAD
-def _leaks(case: Case) -> int:
-    places = np.unique([0, len(case.events.dates) - 1])[:LEAK_DATES]
-    factor = case.bench.market.instrument(case.symbol).price_factor
-    return sum(len(leakage.find_leaks(run_kernel, case.events.ticks[int(place)], factor)) for place in places)
-=======
-def _openings(case: Case, verdict: Mapping[str, Any]) -> int:
-    """Count the models that had opened the test dates when the verdict was made, its own among them."""
-    condition = f"symbol == '{case.symbol}' and strategy == '{case.strategy_name}' and dataset_id == '{case.dataset.id}'"
-    rows = case.bench.lakehouse.frame("evidence.verdicts", condition, columns=("model_sha256", "decided_at"))
-    opened = rows.filter(rows["decided_at"] <= verdict["decided_at"])["model_sha256"].to_list()
-    return len({*opened, case.record["model_sha256"]})
->>>>>>> leaks
