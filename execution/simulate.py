@@ -80,6 +80,42 @@ class SimulatedTrade:
     ticket: int
 
 
+class OrderColumns(Protocol):
+    """Orders of a backtest as columns, a row per event; the pipeline's `Orders` has this shape."""
+
+    @property
+    def row(self) -> npt.NDArray[np.int64]: ...
+    @property
+    def side(self) -> npt.NDArray[np.int8]: ...
+    @property
+    def stop_points(self) -> npt.NDArray[Any]: ...
+    @property
+    def target_points(self) -> npt.NDArray[Any]: ...
+    @property
+    def exit_at_us(self) -> npt.NDArray[np.int64]: ...
+
+
+def signals_of(
+    symbol: str, keys: Sequence[str], ts_us: npt.NDArray[np.int64], orders: OrderColumns, lots: float, chosen: Iterable[int]
+) -> list[SimulatedSignal]:  # fmt: skip
+    """Return the entries of chosen rows of a backtest's orders; `keys` are the signal ids and `ts_us` the stamps, a row per event."""
+    return [
+        SimulatedSignal(
+            signal_id=keys[i],
+            symbol=symbol,
+            ts_us=int(ts_us[i]),
+            view=int(orders.side[i]),
+            stop_points=int(orders.stop_points[i]),
+            target_points=int(orders.target_points[i]),
+            exit_at_us=int(orders.exit_at_us[i]),
+            lots=lots,
+            row=int(orders.row[i]),
+        )
+        for i in chosen
+        if orders.side[i]
+    ]
+
+
 def to_history(ticks: TickColumns) -> TickHistory:
     """Return the simulator's form of tick columns."""
     return TickHistory(ticks.ts_us, ticks.bid_points, ticks.ask_points, ticks.bid_size, ticks.ask_size)
