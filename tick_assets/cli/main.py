@@ -31,6 +31,7 @@ TOPICS = (
     "deploy",
     "trade",
     "replay",
+    "tester",
     "bench",
 )
 INTERRUPTED = 130
