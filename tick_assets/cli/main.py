@@ -32,6 +32,7 @@ TOPICS = (
     "deploy",
     "trade",
     "replay",
+    "tester",
     "bench",
 )
 INTERRUPTED = 130

@@ -362,7 +362,7 @@ class SimulatedMetaTrader5:
         spec, history, played = self._played(symbol)
         stamps = to_server_us_array(self.clock, history.ts_us[:played])
         starts = _bar_starts(stamps // 1_000_000, timeframe)
-        return spec, bars_of(stamps, history.bid_points[:played], history.ask_points[:played], starts)
+        return spec, bars_of(history.ts_us[:played], stamps, history.bid_points[:played], history.ask_points[:played], starts)
 
     def _rates(self, spec: SymbolSpec, bars: Bars, rows: slice) -> Any:
         times = bars.time_s[rows]
@@ -375,7 +375,7 @@ class SimulatedMetaTrader5:
     @_call()
     def copy_rates_from(self, symbol: str, timeframe: int, date_from: int | datetime, count: int) -> Any:
         spec, bars = self._bars(symbol, timeframe)
-        end = int(np.searchsorted(bars.time_s, self._server_s(date_from, "date_from"), side="right"))
+        end = int(np.searchsorted(bars.opened_us, self._utc_us(date_from, "date_from"), side="right"))
         return self._rates(spec, bars, slice(max(0, end - int(count)), end))
 
     @_call()
@@ -387,12 +387,9 @@ class SimulatedMetaTrader5:
     @_call()
     def copy_rates_range(self, symbol: str, timeframe: int, date_from: int | datetime, date_to: int | datetime) -> Any:
         spec, bars = self._bars(symbol, timeframe)
-        first = int(np.searchsorted(bars.time_s, self._server_s(date_from, "date_from"), side="left"))
-        last = int(np.searchsorted(bars.time_s, self._server_s(date_to, "date_to"), side="right"))
+        first = int(np.searchsorted(bars.opened_us, self._utc_us(date_from, "date_from"), side="left"))
+        last = int(np.searchsorted(bars.opened_us, self._utc_us(date_to, "date_to"), side="right"))
         return self._rates(spec, bars, slice(first, max(first, last)))
-
-    def _server_s(self, moment: Any, name: str) -> int:
-        return to_server_us(self.clock, self._utc_us(moment, name)) // 1_000_000
 
     # Orders and positions.
     @_call()
@@ -529,7 +526,7 @@ class SimulatedMetaTrader5:
     @_call()
     def order_send(self, request: Mapping[str, Any]) -> Any:
         values = self._parse_request(request)
-        fault = self.faults.take()
+        fault = self.faults.take("" if values["position"] else self._draw_key(values))
         if fault is not None and fault.kind is FaultKind.LOST_BEFORE:
             raise _Failure(mt5.RES_E_INTERNAL_FAIL_SEND, "IPC send failed")
         self._requests += 1
