@@ -28,6 +28,7 @@ TOPICS = (
     "maintain",
     "side",
     "models",
+    "drift",
     "deploy",
     "trade",
     "replay",
