@@ -5,7 +5,6 @@ What belongs here: bringing execution's simulator to the domain's orders, and wh
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -21,14 +20,14 @@ from tick_assets.domain.backtest import Orders, Trades
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.orders import orders_from_views, signal_keys
 from tick_assets.domain.replays import compare_trades
-from tick_assets.domain.report import ReportData, render_report
 from tick_assets.domain.terminal_history import HistoryComparison, compare_history, history_figures
 from tick_assets.domain.ticks import Ticks, day_start_us
-from tick_assets.lakehouse.durable_files import write_file
 from tick_assets.resources import Road
 from tick_assets.tracking import judgement
-from tick_assets.tracking.judgement import Case, Decision
+from tick_assets.tracking.judgement import Case
 from tick_assets.tracking.model_log import log_verdict
+from tick_assets.tracking.report_files import write_index, write_report
+from tick_assets.tracking.verdict_report import report_data
 
 
 @dataclass(frozen=True)
@@ -128,44 +127,9 @@ def _read(ts_us: int) -> str:
     return "none" if ts_us < 0 else f"{to_datetime(ts_us):%Y-%m-%d %H:%M:%S.%f}"
 
 
-def _write_report(road: Road, case: Case, decision: Decision, validation: Any, windows: Sequence[Any]) -> Path:
-    page = render_report(
-        ReportData(
-            model_id=case.model_id,
-            verdict=decision.verdict,
-            result=case.search_result,
-            validation=validation,
-            test=case.test,
-            windows=windows,
-            dates=case.events.dates,
-            account_currency=road.market.account_currency,
-            lots=case.strategy.max_position,
-            is_synthetic=case.dataset.is_synthetic,
-            issued_at=now(),
-            identities=_identities(case, decision, validation),
-            gate_reasons={gate.name: gate.reason for gate in road.policy.gates},
-        )
-    )
-    path = road.settings.reports_dir / f"{case.model_id}.html"
-    write_file(path, page.encode())
-    return path
-
-
-def _identities(case: Case, decision: Decision, validation: Any) -> dict[str, str]:
-    return {
-        "verdict": decision.verdict_id,
-        "model sha-256": case.record["model_sha256"],
-        "dataset": case.dataset.id,
-        "code": case.record["code_commit"],
-        "MLflow run": case.record["mlflow_run_id"],
-        "policy sha-256": decision.verdict.policy_sha256,
-        "trial ledger sha-256": validation.ledger_sha256,
-    }
-
-
 @model_asset("gate_verdict", ["models/mt5_backtest"], {"python", "iceberg"})
 def gate_verdict(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
-    """Every gate's figure against the policy: a row in `evidence.verdicts`, a report, an MLflow artifact. Only a pass is deployed."""
+    """Every gate's figure against the policy: a row in `evidence.verdicts`, a report, MLflow artifacts. Only a pass is deployed."""
     rows: dict[str, Mapping[str, Any]] = {}
     with reporting(context, "models/gate_verdict") as report:
         for key, case in cases_of(context, road):
@@ -194,15 +158,19 @@ def _judge(road: Road, case: Case) -> dict[str, Any]:
         leaks,
         mismatches,
     )
-    path = _write_report(road, case, decision, validation, windows)
-    row = judgement.keep_decision(case, decision, validation, path.as_uri(), at)
-    log_verdict(road.model_registry, case.symbol, case.strategy_name, row, decision.verdict.to_dict(), path)
+    files = write_report(report_data(case, decision, validation, windows, at), road.settings.reports_dir)
+    if files.card is not None:
+        case.store.write_card(case.version, files.card.read_bytes())
+    row = judgement.keep_decision(case, decision, validation, files.page.as_uri(), at)
+    log_verdict(road.model_registry, case.symbol, case.strategy_name, row, decision.verdict.to_dict(), files.documents)
+    index = write_index(road.lakehouse, road.settings.reports_dir, at)
     return {
         "model": case.model_id,
         "passed": decision.verdict.passed,
         "verdict_id": decision.verdict_id,
         "verdict": decision.verdict.answer,
         "refused_by": ", ".join(decision.verdict.refused_by),
-        "report": str(path),
+        "report": str(files.page),
+        "all_reports": str(index),
         "gates": [{"model": case.model_id, **asdict(gate)} for gate in decision.verdict.gates],
     }

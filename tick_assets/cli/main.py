@@ -29,6 +29,7 @@ TOPICS = (
     "side",
     "models",
     "gate",
+    "drift",
     "deploy",
     "trade",
     "replay",
