@@ -3,7 +3,8 @@
 What belongs here: reading the trees out of model.json, and the walk. What must not: training, choosing which call predicts (`serving`).
 
 A missing value (NaN) takes each split's default side, as in XGBoost. Features are compared as float32 and leaves summed as float32 in
-the order of the trees, as XGBoost does, so a probability differs from the Booster's by the last bits of a float32 at most.
+the order of the trees, as XGBoost does; logarithm and exponential are rounded to float32 from float64. So a probability is the Booster's
+to the bit (measured), and differs by the last bit of a float32 where a C library rounds its expf otherwise.
 What the walk does not know is refused and never ignored: splits by category, other boosters than `gbtree`, other objectives than
 `binary:logistic`, several outputs.
 """
@@ -23,8 +24,8 @@ import numpy.typing as npt
 from tick_assets.domain.ticks import Float64Array
 
 NODE = np.dtype([("threshold", np.float32), ("first_child", np.int32), ("feature", np.int32), ("steps", np.int8), ("to_second", np.int8)])
-"""One node. `steps` is 1 at a split and 0 at a leaf, whose `first_child` is itself and whose `threshold` is its value: a walk of the
-tree's depth then needs no test for the end. `to_second` is 1 where a missing value goes to the second child."""
+"""One node. `steps` is 1 at a split and 0 at a leaf, whose `first_child` is itself and whose `threshold` is its value: a walk then needs
+no test for the end. `to_second` is 1 where a missing value goes to the second child."""
 
 Nodes = npt.NDArray[np.void]
 _FARTHEST = np.float32(88.7)
@@ -37,10 +38,11 @@ class UnknownModelError(ValueError):
 
 @dataclass(frozen=True)
 class FlatTrees:
-    """A forest: `nodes` of all trees, `trees[t, 2]` the root and depth of each, the margin that all start from, the number of features."""
+    """A forest: the nodes of all trees, each tree's root, the deepest one's levels, the margin before all trees, the number of features."""
 
     nodes: Nodes
-    trees: npt.NDArray[np.int32]
+    roots: npt.NDArray[np.int32]
+    levels: int
     base_margin: np.float32
     n_features: int
 
@@ -49,27 +51,38 @@ class FlatTrees:
         rows = np.ascontiguousarray(features, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.n_features:
             raise ValueError(f"Expected rows of {self.n_features} features, was shape {rows.shape}. Give the features of the model.")
-        probability: Float64Array = _walk(self.nodes, self.trees, self.base_margin, rows)
+        probability: Float64Array = _walk(self.nodes, self.roots, self.levels, self.base_margin, rows)
         return probability
 
 
 @nb.njit(cache=True, nogil=True)
-def _walk(nodes, trees, base_margin, rows):  # type: ignore[no-untyped-def]  # numba infers
+def _descend(nodes, places, levels, row):  # type: ignore[no-untyped-def]  # numba infers
+    """Move every tree's place from its root to the row's leaf.
+
+    Level by level over all trees, without a branch: steps of different trees don't wait for each other (twice as fast as tree by tree).
+    """
+    for _ in range(levels):
+        for t in range(len(places)):
+            node = nodes[places[t]]
+            value = row[node.feature]
+            is_missing = np.int32(value != value)  # noqa: PLR0124  # true of NaN alone
+            second = np.int32(value >= node.threshold) | (is_missing & np.int32(node.to_second))
+            places[t] = node.first_child + (np.int32(node.steps) & second)
+
+
+@nb.njit(cache=True, nogil=True)
+def _walk(nodes, roots, levels, base_margin, rows):  # type: ignore[no-untyped-def]
     out = np.empty(len(rows), np.float64)
-    row = np.empty(rows.shape[1], np.float32)
+    row, places = np.empty(rows.shape[1], np.float32), np.empty(len(roots), np.int32)
     for i in range(len(rows)):
         for j in range(rows.shape[1]):
             row[j] = rows[i, j]
+        places[:] = roots
+        _descend(nodes, places, levels, row)
         margin = base_margin
-        for t in range(len(trees)):
-            place = trees[t, 0]
-            for _ in range(trees[t, 1]):
-                node = nodes[place]
-                value = row[node.feature]
-                second = node.to_second if value != value else np.int8(value >= node.threshold)  # noqa: PLR0124  # NaN
-                place = node.first_child + (node.steps & second)
-            margin += nodes[place].threshold
-        exponential = np.float32(math.exp(min(-margin, _FARTHEST)))
+        for t in range(len(places)):
+            margin += nodes[places[t]].threshold
+        exponential = np.float32(math.exp(np.float64(min(-margin, _FARTHEST))))
         out[i] = np.float32(1.0) / (exponential + np.float32(1.0))
     return out
 
@@ -77,18 +90,18 @@ def _walk(nodes, trees, base_margin, rows):  # type: ignore[no-untyped-def]  # n
 def flat_trees(model_json: bytes) -> FlatTrees:
     """Return the trees of model.json bytes; what the walk does not know is an `UnknownModelError`."""
     learner = _learner_of(model_json)
-    model = _known_trees(learner)
-    parts, trees, offset = [], [], 0
-    for tree in model:
+    trees = _known_trees(learner)
+    parts, roots, levels, offset = [], [], 0, 0
+    for tree in trees:
         part, depth = _flat_tree(tree, offset)
-        trees.append((offset, depth))
         parts.append(part)
-        offset += len(part)
+        roots.append(offset)
+        levels, offset = max(levels, depth), offset + len(part)
     parameters = learner["learner_model_param"]
     nodes, n_features = np.concatenate([np.empty(0, NODE), *parts]), int(parameters["num_feature"])
     if len(nodes) and not 0 <= nodes["feature"].min() <= nodes["feature"].max() < n_features:
         raise UnknownModelError(f"Expected splits on {n_features} features, was another. Predict with the Booster.")
-    return FlatTrees(nodes, np.array(trees, np.int32).reshape(-1, 2), _base_margin(parameters["base_score"]), n_features)
+    return FlatTrees(nodes, np.array(roots, np.int32), levels, _base_margin(parameters["base_score"]), n_features)
 
 
 def _learner_of(model_json: bytes) -> Mapping[str, Any]:
@@ -116,8 +129,7 @@ def _base_margin(text: str) -> np.float32:
     scores = np.atleast_1d(np.array(json.loads(text), np.float32))
     if len(scores) != 1:
         raise UnknownModelError(f"Expected one base score, was {text}. Predict with the Booster.")
-    score = scores[0]
-    return np.float32(-np.log(np.float32(1.0) / score - np.float32(1.0)))
+    return np.float32(-math.log(float(np.float32(1.0) / scores[0] - np.float32(1.0))))
 
 
 def _flat_tree(tree: Mapping[str, Any], offset: int) -> tuple[Nodes, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_model_that_the_walk_does_not_know_is_predicted_by_the_booster() -> None
 def test_walk_that_differs_from_the_booster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def off_by_a_little(model_json: bytes) -> FlatTrees:
         trees = flat_trees(model_json)
-        return FlatTrees(trees.nodes, trees.trees, np.float32(trees.base_margin + 1e-4), trees.n_features)
+        return replace(trees, base_margin=np.float32(trees.base_margin + 1e-4))
 
     monkeypatch.setattr(serving.predictor, "flat_trees", off_by_a_little)
     with pytest.raises(PredictorError, match="Expected the probabilities of the Booster within 1e-06"):
