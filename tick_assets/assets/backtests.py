@@ -19,7 +19,7 @@ from tick_assets.domain.replays import compare_trades
 from tick_assets.domain.report import ReportData, render_report
 from tick_assets.lakehouse.durable_files import write_file
 from tick_assets.resources import Road
-from tick_assets.tracking import judgement
+from tick_assets.tracking import judgement, robustness
 from tick_assets.tracking.judgement import Case, Decision
 from tick_assets.tracking.model_log import log_verdict
 
@@ -96,6 +96,8 @@ def _write_report(road: Road, case: Case, decision: Decision, validation: Any, w
             issued_at=now(),
             identities=_identities(case, decision, validation),
             gate_reasons={gate.name: gate.reason for gate in road.policy.gates},
+            surface=robustness.surface_of(case),
+            superiority=robustness.superiority_of(case),
         )
     )
     path = road.settings.reports_dir / f"{case.model_id}.html"

@@ -16,11 +16,16 @@ import numpy as np
 
 from tick_assets.domain import charts, metrics
 from tick_assets.domain.backtest import HOUR_US
-from tick_assets.domain.evaluation import NO_PROFIT_DRAWDOWN_SHARE, StressRow, TestResult, ValidationFigures, WindowRow
+from tick_assets.domain.evaluation import NO_PROFIT_DRAWDOWN_SHARE, StressRow, TestResult, ValidationFigures
 from tick_assets.domain.gates import NOT_FED, PASS, Gate, GateVerdict, format_figure
 from tick_assets.domain.page import document, legend, pairs, section
+from tick_assets.domain.report_stress import rivals_section, surface_section
+from tick_assets.domain.report_walk_forward import walk_forward_section
+from tick_assets.domain.stress import SurfaceCell
+from tick_assets.domain.superiority import Superiority
 from tick_assets.domain.ticks import Int64Array
 from tick_assets.domain.training import COMPLETE, SearchResult, Trial
+from tick_assets.domain.walk_forward import WindowRow
 
 WORDS = {PASS: "pass", "refuse": "refuse", NOT_FED: "no figure"}
 SIGNS = {">=": "\N{GREATER-THAN OR EQUAL TO}", "<=": "\N{LESS-THAN OR EQUAL TO}", "==": "="}
@@ -53,6 +58,8 @@ class ReportData:
     identities: Mapping[str, str] = field(default_factory=dict)
     gate_reasons: Mapping[str, str] = field(default_factory=dict)
     sources: Sequence[str] = ()
+    surface: Sequence[SurfaceCell] = ()
+    superiority: Superiority | None = None
 
 
 def render_report(data: ReportData) -> str:
@@ -63,8 +70,11 @@ def render_report(data: ReportData) -> str:
             _tiles(data),
             _gates(data),
             _equity(data),
-            f'<div class="pair">{_walk_forward(data)}{_trials(data)}</div>',
-            f'<div class="pair">{_calibration(data)}{_stress(data)}</div>',
+            walk_forward_section(data.windows, data.account_currency),
+            f'<div class="pair">{_calibration(data)}{_trials(data)}</div>',
+            _stress(data),
+            surface_section(data.surface, data.account_currency, data.test.figures.break_even_spread),
+            rivals_section(data.superiority, data.account_currency),
             _figures(data),
             _statement(data),
             _identities(data),
@@ -156,19 +166,6 @@ def _date_ticks(hours: Int64Array) -> list[charts.Tick]:
     stamps = [datetime.fromtimestamp(int(hour) * HOUR_US / 1e6, UTC) for hour in hours]
     firsts = [i for i, stamp in enumerate(stamps) if i == 0 or stamp.date() != stamps[i - 1].date()]
     return [(float(i), f"{stamps[i].day} {stamps[i]:%b}") for i in firsts]
-
-
-def _walk_forward(data: ReportData) -> str:
-    values = [
-        charts.Bar(row.test_date, row.net_pnl, f"{row.test_date}: {_money(row.net_pnl)} from {row.n_trades} trades") for row in data.windows
-    ]
-    note = "The chosen configuration refitted on a rolling window of dates, traded on the next date."
-    if not values:
-        return section("Walk-forward", note, "<p>No windows.</p>")
-    plot, y_ticks = charts.plot_of((-0.6, len(values) - 0.4), [bar.value for bar in values], charts.HALF, 260)
-    x_ticks = [(float(i), bar.label[5:]) for i, bar in enumerate(values)]
-    drawn = charts.axes(plot, x_ticks, y_ticks, "test date", data.account_currency) + charts.bars(plot, values)
-    return section("Walk-forward", note, charts.svg("Net profit per walk-forward window", plot, drawn))
 
 
 def _trials(data: ReportData) -> str:
