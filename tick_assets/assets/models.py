@@ -12,13 +12,14 @@ import dagster as dg
 import numpy as np
 
 from tick_assets.assets.reporting import MODEL_OWNERS, Report, bar_plot, line_plot, now, reporting, table
+from tick_assets.domain.learning import LearningFigures, sample_of_test
 from tick_assets.domain.training import Trial
 from tick_assets.domain.walk_forward import WindowRow, of_kind, summarize
 from tick_assets.partitions import MODELS, models_of
 from tick_assets.resources import Road
 from tick_assets.tracking import judgement, robustness
 from tick_assets.tracking.judgement import Bench, Case
-from tick_assets.tracking.model_log import log_candidate
+from tick_assets.tracking.model_log import log_candidate, log_learning
 from tick_assets.tracking.walk_forwards import run_walk_forward
 
 GROUP = "models"
@@ -101,39 +102,78 @@ def candidate(context: dg.AssetExecutionContext, road: Road, mlflow: dg.Resource
     return finish(context, report, rows, line_plot("out-of-fold equity of the best trial, USD by open hour", curves))
 
 
-@model_asset("validation", ["models/candidate"], {"python"})
+@model_asset("validation", ["models/candidate"], {"python", "mlflow"})
 def validation(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
-    """Overfitting statistics of the search: DSR in three forms, PBO, probability of an out-of-sample loss, MinTRL."""
+    """Overfitting statistics of the search, and what the model learned: learning curve, degradation, reliability, abstain band."""
+    learned: dict[str, LearningFigures] = {}
+    rows: dict[str, Mapping[str, Any]] = {}
     with reporting(context, "models/validation") as report:
-        found = {key: (case.model_id, judgement.validate(case)) for key, case in cases_of(context, road)}
-    rows = {key: {"model": model_id, **asdict(figures)} for key, (model_id, figures) in found.items()}
+        for key, case in cases_of(context, road):
+            learned[key] = judgement.learn(case)
+            log_learning(road.model_registry, case.record["mlflow_run_id"], learned[key])
+            rows[key] = {"model": case.model_id, **asdict(judgement.validate(case)), **_learning_row(learned[key])}
     names = list(rows)
     plot = bar_plot(
         "deflated Sharpe ratio: gate, 2014, 2025",
         names,
         {form: [rows[key][form] for key in names] for form in ("dsr", "dsr_2014", "dsr_2025")},
     )
-    return finish(context, report, rows, plot)
+    return finish(context, report, rows, plot, **_learning_metadata(learned))
+
+
+def _learning_row(figures: LearningFigures) -> dict[str, Any]:
+    band, reliability = figures.abstain, figures.reliability
+    return {
+        "best_round": figures.curve.best_round,
+        "brier": reliability.brier,
+        "expected_calibration_error": reliability.expected_calibration_error,
+        "abstain_below": band.low,
+        "abstain_above": band.high,
+        "abstained_share": band.abstained_share,
+        "net_bps_inside": band.net_bps_inside,
+        "net_bps_outside": band.net_bps_outside,
+    }
+
+
+def _learning_metadata(learned: Mapping[str, LearningFigures]) -> dict[str, dg.MetadataValue]:
+    """Return the learning curves, the degradation and the reliability diagrams of every model."""
+    curves = {f"{key} {name}": getattr(each.curve, name) for key, each in learned.items() for name in ("train", "validation")}
+    bins = {key: each.reliability.bins for key, each in learned.items()}
+    return {
+        "learning_curve": line_plot("log loss by boosting round", {name: (range(1, len(y) + 1), y) for name, y in curves.items()}),
+        "degradation": table([{"model": key, **asdict(sample)} for key, each in learned.items() for sample in each.samples]),
+        "reliability": line_plot(
+            "observed by predicted share, out-of-fold on validation dates",
+            {key: ([row.predicted for row in found], [row.observed for row in found]) for key, found in bins.items()},
+        ),
+    }
 
 
 @model_asset("test", ["models/validation"], {"python"})
 def test(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
-    """The test dates, traded once by the fitted model at bid and ask with costs, latency and slippage.
+    """The test dates, opened on record and traded by the fitted model at bid and ask with costs, latency and slippage.
 
     Beside it: simple rivals on the same events, and the same decisions in a grid of harsher markets.
     """
     curves: dict[str, tuple[Sequence[Any], Sequence[float]]] = {}
     rows: dict[str, Mapping[str, Any]] = {}
+    samples: list[dict[str, Any]] = []
     rivals: list[dict[str, Any]] = []
     surface: list[dict[str, Any]] = []
     with reporting(context, "models/test") as report:
         for key, case in cases_of(context, road):
-            rows[key] = {"model": case.model_id, **asdict(judgement.test(case))}
+            figures = judgement.test(case, now())
+            found = judgement.test_reliability(case)
+            scores = {"brier": found.brier, "expected_calibration_error": found.expected_calibration_error}
+            rows[key] = {"model": case.model_id, **asdict(figures), **scores, "test_openings": judgement.test_openings(case)}
+            known = [*judgement.learning_of(case).samples, sample_of_test(case.test, len(case.split.test))]
+            samples += [{"model": key, **asdict(sample)} for sample in known]
             curves[key] = (list(range(len(case.test.hourly_pnl))), case.test.hourly_pnl.cumsum().tolist())
             rivals += [{"model": case.model_id, **asdict(row)} for row in robustness.keep_superiority(case).rows]
             surface += [{"model": case.model_id, **asdict(cell)} for cell in robustness.keep_surface(case)]
     plot = line_plot("equity on the test dates, USD by open hour", curves)
-    return finish(context, report, rows, plot, rivals=table(rivals), stress_surface=table(surface), stress_plot=_surface_plot(surface))
+    more = {"rivals": table(rivals), "stress_surface": table(surface), "stress_plot": _surface_plot(surface)}
+    return finish(context, report, rows, plot, degradation=table(samples), **more)
 
 
 def _surface_plot(cells: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:

@@ -9,7 +9,10 @@ Where do I go to…?
     join what was known at a moment                               `asof`
     know when a market is open                                    `market_calendar`
     make a synthetic market                                       `synthetic_market`
-    split, search, fit                                            `splits`, `training`
+    split, search, fit                                            `splits`, `training`, `weights`
+    let a killed search go on                                     `trial_logs`
+    say what was learned, and show it                             `learning`, `report_learning`
+    count who has looked at test dates                            `vault`
     explain a signal, compare a replay with the batch path        `explanation`, `replays`
     measure the gate's own error rate                             `calibration`
     count and sum up ticks for people                             `tick_counting`, `tick_statistics`, `sessions`

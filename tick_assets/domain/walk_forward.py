@@ -41,6 +41,7 @@ from tick_assets.domain.training import (
     predict,
     trade,
     train_booster,
+    training_matrix,
 )
 
 ROLLING, ANCHORED, RESELECTED = "rolling", "anchored", "reselected"
@@ -250,7 +251,7 @@ def _out_of_fold(
     for params in predicted:
         families.setdefault(replace(params, rounds=0), []).append(params)
     for fold in folds:
-        train, test = matrix(events, fold.train), matrix(events, fold.test)
+        train, test = training_matrix(events, fold.train), matrix(events, fold.test)
         for family in families.values():
             booster = train_booster(train, max(family, key=lambda params: params.rounds), n_threads)
             for params in family:

@@ -10,12 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tick_assets.domain.learning import LearningFigures
 from tick_assets.domain.passports import canonical_json, finite
-from tick_assets.domain.training import FAILED, Trial
+from tick_assets.domain.training import FAILED, PRUNED, Trial
 from tick_assets.tracking.judgement import Fitted
 from tick_assets.tracking.model_registry import ModelRegistry, TrialRecord
 
 MODEL_FOLDER = "model"
+ERROR_LIMIT = 2000
+STATES = {FAILED: "FAIL", PRUNED: "PRUNED"}
+"""What MLflow's records call a trial that did not complete."""
 
 
 def log_candidate(registry: ModelRegistry, parent_run_id: str, symbol: str, strategy: str, fitted: Fitted) -> tuple[str, str]:
@@ -38,9 +42,20 @@ def log_candidate(registry: ModelRegistry, parent_run_id: str, symbol: str, stra
 def _to_record(trial: Trial) -> TrialRecord:
     params = {**asdict(trial.configuration.booster), "threshold": trial.configuration.threshold}
     metrics = {"sharpe": trial.sharpe, "n_trades": trial.n_trades, "net_pnl": trial.net_pnl, "log_loss": trial.log_loss}
-    state = "FAIL" if trial.state == FAILED else "COMPLETE"
     finite_metrics = {name: value for name, value in metrics.items() if value == value}
-    return TrialRecord(trial.number, params, finite_metrics, state, {"configuration": trial.configuration.hash})
+    tags = {"configuration": trial.configuration.hash} | ({"error": trial.error[:ERROR_LIMIT]} if trial.error else {})
+    return TrialRecord(trial.number, params, finite_metrics, STATES.get(trial.state, "COMPLETE"), tags)
+
+
+def log_learning(registry: ModelRegistry, run_id: str, figures: LearningFigures) -> None:
+    """Attach what the validation dates say of the learning: the curve by boosting round, its figures and all of it as an artifact."""
+    run = registry.attach(run_id)
+    run.log_series("learning.train_log_loss", figures.curve.train)
+    run.log_series("learning.validation_log_loss", figures.curve.validation)
+    named = {"brier": figures.reliability.brier, "expected_calibration_error": figures.reliability.expected_calibration_error}
+    named["abstained_share"] = figures.abstain.abstained_share
+    run.log_metrics({f"validation.{name}": value for name, value in named.items()})
+    run.log_bytes("learning.json", canonical_json(finite(figures.to_dict())))
 
 
 def log_verdict(

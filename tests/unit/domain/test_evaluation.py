@@ -35,7 +35,7 @@ def _road(events: TrainingSet, market: Market) -> Outcome:
     validation = evaluation.evaluate_validation(result)
     test = evaluation.evaluate_test(ahead, model, replace(strategy, threshold=chosen.threshold), market, POLICY.scenarios)
     windows = walk_forward.walk_forward(events, chosen, strategy, market, POLICY.walk_forward_train_days)
-    figures = evaluation.gate_figures(validation, result, test, windows, 1.0, 0, 0)
+    figures = evaluation.gate_figures(validation, result, test, windows, 1.0, 0, 0, 1)
     return Outcome(result, validation, test, windows, gates.evaluate(POLICY, figures))
 
 
