@@ -352,6 +352,12 @@ def _check_promise(plan: Plan, summary: dict[str, Any]) -> None:
         return
     passed = sorted(row["symbol"] for row in summary["verdicts"] if row["passed"])
     if passed != [MUST_PASS]:
-        raise CommandError(
-            f"Expected {MUST_PASS} alone to pass, was {', '.join(passed) or 'none'}. Read the reports; the gates or the road are broken."
-        )
+        raise CommandError(f"Expected {MUST_PASS} alone to pass, was {', '.join(passed) or 'none'}. {_what_to_do(summary)}")
+
+
+def _what_to_do(summary: dict[str, Any]) -> str:
+    """Tell a state folder in which other code had its look at the test dates from a broken road."""
+    refused_by = next((row["refused_by"] for row in summary["verdicts"] if row["symbol"] == MUST_PASS), "")
+    if refused_by == "test_vault":
+        return "In this state folder a model of other code has opened these test dates: name a new folder in TICK_HOME, or remove this one."
+    return "Read the reports; the gates or the road are broken."

@@ -11,7 +11,10 @@ Where do I go to…?
     trade several symbols in one account, with swap and limits    `account`, `rollovers`, `session_closes`
     see its equity and exposure, and put them on a page           `equity`, `report_account`
     make a synthetic market                                       `synthetic_market`
-    split, search, fit                                            `splits`, `training`
+    split, search, fit                                            `splits`, `training`, `weights`
+    let a killed search go on                                     `trial_logs`
+    say what was learned, and show it                             `learning`, `report_learning`
+    count who has looked at test dates                            `vault`
     explain a signal, compare a replay with the batch path        `explanation`, `replays`
     measure the gate's own error rate                             `calibration`
     count and sum up ticks for people                             `tick_counting`, `tick_statistics`, `sessions`

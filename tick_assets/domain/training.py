@@ -24,6 +24,7 @@ from tick_assets.domain.dataset import BoolArray, TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.metrics import sharpe_ratio
 from tick_assets.domain.orders import FillDraws, draw_fills, orders_from_views, views_of
+from tick_assets.domain.quantisation import quantise
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.splits import EMBARGO_US, FOLDS, Fold, is_embargoed, meets_any, purged_folds
 from tick_assets.domain.ticks import Float64Array, Int64Array
@@ -264,11 +265,10 @@ def matrix(events: TrainingSet, rows: Int64Array) -> xgb.DMatrix:
     return xgb.DMatrix(events.features[rows], label=events.target[rows], feature_names=list(events.feature_names), nthread=1)
 
 
-def training_matrix(events: TrainingSet, rows: Int64Array) -> xgb.DMatrix:
-    """Return the rows to learn from, weighed by the average uniqueness of their labels among these very rows."""
-    found = matrix(events, rows)
-    found.set_weight(sample_weights(events.ts_event_us[rows], events.ts_label_end_us[rows]))
-    return found
+def training_matrix(events: TrainingSet, rows: Int64Array) -> xgb.QuantileDMatrix:
+    """Return the rows to learn from as bins, weighed by the average uniqueness of their labels among these very rows."""
+    weights = sample_weights(events.ts_event_us[rows], events.ts_label_end_us[rows])
+    return quantise(events.features[rows], events.target[rows], weights, max_bin=MAX_BIN, feature_names=events.feature_names)
 
 
 def train_booster(train: xgb.DMatrix, params: BoosterParams, n_threads: int = N_THREADS) -> xgb.Booster:

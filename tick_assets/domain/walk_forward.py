@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import xgboost as xgb
 from scipy.stats import linregress, spearmanr
 
 from tick_assets.domain import metrics
@@ -27,6 +25,7 @@ from tick_assets.domain.backtest import hourly_pnl, open_hours
 from tick_assets.domain.dataset import Int8Array, TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.orders import FillDraws, draw_fills
+from tick_assets.domain.quantisation import quantise
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.splits import FOLDS, Fold, WalkForwardWindow, anchored_windows, purged_folds, walk_forward_windows
 from tick_assets.domain.ticks import Float64Array, Int64Array
@@ -42,13 +41,12 @@ from tick_assets.domain.training import (
     predict,
     trade,
     train_booster,
+    training_matrix,
 )
 
 ROLLING, ANCHORED, RESELECTED = "rolling", "anchored", "reselected"
 AGES = 5
 """Trading dates behind its fit on which each model is traded, to see how fast it ages: a trading week."""
-CUT_ROWS = 32_768
-"""Rows that the histogram's cuts are taken from: 512 a bin. The quantiles of all rows of a window cost a third of its refit."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +251,7 @@ def _out_of_fold(
     for params in predicted:
         families.setdefault(replace(params, rounds=0), []).append(params)
     for fold in folds:
-        train, test = matrix(events, fold.train), matrix(events, fold.test)
+        train, test = training_matrix(events, fold.train), matrix(events, fold.test)
         for family in families.values():
             booster = train_booster(train, max(family, key=lambda params: params.rounds), n_threads)
             for params in family:
@@ -271,9 +269,9 @@ def refit_windows(
 ) -> list[bytes]:
     """Refit one configuration on the train rows of each (train, test) window and return the models' JSON bytes, `n_threads` at a time.
 
-    Rows are narrowed to float32 once for all windows, quantised straight into the histogram's bins, and the cuts between bins are
-    quantiles of at most `CUT_ROWS` of the window's *own* train rows: cuts of all rows, or of another window, would know the future
-    or be out of date. A model depends on its window alone, so it is the same with any number of threads and in any order.
+    Rows are narrowed to float32 once for all windows and go straight into bins (`quantisation`), whose cuts are quantiles of the window's
+    *own* train rows: those of all rows would know the future, those of the first window be out of date. A model depends on its window
+    alone, so it is the same with any number of threads and in any order. Windows must be purged already.
     """
     narrow = np.ascontiguousarray(features, np.float32)
 
@@ -281,25 +279,11 @@ def refit_windows(
         train, test = window
         _refuse_overlap(train, test)
         rows = _as_slice(train)
-        quantised = quantise(narrow[rows], target[rows], None if weight is None else weight[rows])
+        quantised = quantise(narrow[rows], target[rows], None if weight is None else weight[rows], max_bin=MAX_BIN)
         return bytes(train_booster(quantised, params, 1).save_raw("json"))
 
     with ThreadPoolExecutor(max(1, n_threads)) as pool:
         return list(pool.map(refit, windows))
-
-
-def quantise(
-    features: npt.NDArray[np.floating], target: Int8Array, weight: Float64Array | None = None, cut_rows: int = CUT_ROWS
-) -> xgb.QuantileDMatrix:
-    """Return rows as bins whose cuts are the quantiles of at most `cut_rows` of them, drawn by a fixed seed."""
-    if len(features) <= cut_rows:
-        return xgb.QuantileDMatrix(features, target, weight=weight, max_bin=MAX_BIN, nthread=1)
-    # Drawn, not every k-th: one event a minute meets the same minutes of the day again.
-    chosen = np.sort(np.random.default_rng(0).choice(len(features), cut_rows, replace=False))
-    sample = xgb.QuantileDMatrix(
-        features[chosen], target[chosen], weight=None if weight is None else weight[chosen], max_bin=MAX_BIN, nthread=1
-    )
-    return xgb.QuantileDMatrix(features, target, weight=weight, max_bin=MAX_BIN, nthread=1, ref=sample)
 
 
 def _as_slice(rows: Int64Array) -> slice | Int64Array:

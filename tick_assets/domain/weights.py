@@ -45,7 +45,7 @@ def average_uniqueness(start: Int64Array, end: Int64Array) -> Float64Array:
     """
     _check(start, end)
     found = concurrency(start, end)
-    return found.mean_over(1.0 / np.maximum(found.alive, 1), start, end)
+    return found.mean_over(np.asarray(1.0 / np.maximum(found.alive, 1), np.float64), start, end)
 
 
 def draw_probabilities(start: Int64Array, end: Int64Array, drawn: Int64Array) -> Float64Array:
