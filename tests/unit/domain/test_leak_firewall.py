@@ -165,6 +165,15 @@ def test_recorded_day_has_no_finding(syn_market: Market) -> None:
     assert leak_findings.say_count(leak_findings.state(examined)) == "24 of 24 cleared (20 features, 4 labels, 0 steps)"
 
 
+def test_date_without_events_is_cleared(syn_market: Market) -> None:
+    quiet = training_set(
+        "SYN", [day_from_ticks("SYN", "2024-01-08", _ticks(SHAPE, 1, DATES[0]).take(slice(0, 50)), syn_market, Strategy())]
+    )
+    examined = leak_firewall.examine(LeakCase(quiet, kernel_of_clean_ticks(), labeller_of("SYN", syn_market, Strategy())))
+    assert len(quiet) == 0
+    assert findings_of(examined) == []
+
+
 # Features, beyond the twelve.
 
 
