@@ -76,10 +76,10 @@ def examine_events(
     events: TrainingSet, kernel: HistoryKernel, others: Mapping[str, KnownTicks] | None = None, seed: int = 0
 ) -> list[Examination]:
     """Run the checks of features: other futures on a few dates, and all stored values."""
-    places = looked_at(events)
+    places, names = looked_at(events), events.feature_names
     history = History(tuple(events.dates[i] for i in places), tuple(events.ticks[i] for i in places), others or {})
-    names = events.feature_names
-    return [*examine_features(kernel, history, names, seed, MOMENTS), *examine_stored(events, kernel, others, names)]
+    futures = examine_features(kernel, history, names, seed, MOMENTS) if places else []
+    return [*futures, *examine_stored(events, kernel, others, names)]
 
 
 def looked_at(events: TrainingSet, most: int = LOOKED_AT_DATES) -> list[int]:

@@ -298,7 +298,7 @@ def _differences(check: str, whole: SampledHistory, again: SampledHistory, known
         return [_sampling_finding(check, whole, int(moved[0]))]
     before, after = whole.features[:known], again.features[:known]
     changed = ~((before == after) | (np.isnan(before) & np.isnan(after)))
-    last = {i: int(np.flatnonzero(changed[:, i])[-1]) for i in np.flatnonzero(changed.any(axis=0))}
+    last = {i: int(np.flatnonzero(changed[:, i])[-1]) for i in np.flatnonzero(changed.any(axis=0)).tolist()}
     return [
         LeakFinding(check, feature_names[i], int(whole.ts_event_us[place]), float(after[place, i] - before[place, i]), MENDS[check])
         for i, place in last.items()

@@ -17,6 +17,7 @@ from tick_assets.domain.calibration import shuffle_labels
 from tick_assets.domain.dataset import TrainingSet, day_from_ticks, training_set
 from tick_assets.domain.fit_leakage import FitStep
 from tick_assets.domain.instruments import Market
+from tick_assets.domain.kernel import run_kernel
 from tick_assets.domain.label_leakage import labeller_of
 from tick_assets.domain.leak_findings import Examination, LeakFinding
 from tick_assets.domain.leak_firewall import LeakCase, kernel_of_clean_ticks
@@ -163,6 +164,16 @@ def test_recorded_day_has_no_finding(syn_market: Market) -> None:
     assert len(made) > 1000
     assert findings_of(examined) == []
     assert leak_findings.say_count(leak_findings.state(examined)) == "24 of 24 cleared (20 features, 4 labels, 0 steps)"
+    assert leakage.find_leaks(run_kernel, ticks, 100_000) == []
+
+
+def test_date_without_events_is_cleared(syn_market: Market) -> None:
+    quiet = training_set(
+        "SYN", [day_from_ticks("SYN", "2024-01-08", _ticks(SHAPE, 1, DATES[0]).take(slice(0, 50)), syn_market, Strategy())]
+    )
+    examined = leak_firewall.examine(LeakCase(quiet, kernel_of_clean_ticks(), labeller_of("SYN", syn_market, Strategy())))
+    assert len(quiet) == 0
+    assert findings_of(examined) == []
 
 
 # Features, beyond the twelve.
