@@ -13,7 +13,8 @@ from execution.adapters.mt5.server_clock import server_clock_from, to_utc_us
 from execution.adapters.mt5.simulator.swap import nights_held
 from execution.market import default_market_text
 from execution.simulate import SimulatedSignal, simulate_signals
-from tick_assets.domain.account import OUTCOMES, Line, trade_account
+from tick_assets.domain.account import Line, trade_account
+from tick_assets.domain.account_loop import OUTCOMES
 from tick_assets.domain.backtest import Orders
 from tick_assets.domain.instruments import parse_market
 from tick_assets.domain.orders import draw_fills
