@@ -68,6 +68,24 @@ class AccountLimits:
 
 
 NO_LIMITS = AccountLimits()
+_LIMIT_KEYS = ("positions_per_symbol", "positions", "gross_exposure", "no_entry_minutes", "flat_minutes")
+
+
+def limits_of(market: Market) -> AccountLimits:
+    """Return what the market file's `[limits]` allow, with its leverage; a key that is left out allows all, one a symbol by default."""
+    unknown = sorted(market.limits.keys() - set(_LIMIT_KEYS))
+    if unknown:
+        raise ValueError(
+            f"Expected the keys {', '.join(_LIMIT_KEYS)} in [limits] of the market file, was {', '.join(unknown)}. Correct it."
+        )
+    session = {name: int(market.limits[name]) for name in _LIMIT_KEYS[3:] if name in market.limits}
+    return AccountLimits(
+        positions_per_symbol=int(market.limits.get("positions_per_symbol", 1)),
+        positions=market.limits.get("positions"),
+        gross_exposure=market.limits.get("gross_exposure"),
+        leverage=market.account.leverage,
+        session=SessionRule(**session) if session else None,
+    )
 
 
 @dataclass(frozen=True)

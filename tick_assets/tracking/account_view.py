@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tick_assets.domain.account import AccountLimits, Line, trade_account
+from tick_assets.domain.account import AccountLimits, Line, limits_of, trade_account
 from tick_assets.domain.equity import AccountView, view_account
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.orders import orders_from_views
@@ -22,6 +22,5 @@ def line_of(case: Case) -> Line:
 
 
 def trade_together(cases: Sequence[Case], market: Market, limits: AccountLimits | None = None) -> AccountView:
-    """Trade the test dates of all cases in one account; without limits given, one position a symbol and the account's own leverage."""
-    granted = limits or AccountLimits(leverage=market.account.leverage)
-    return view_account(trade_account([line_of(case) for case in cases], market, granted))
+    """Trade the test dates of all cases in one account, under the market file's limits where none are given."""
+    return view_account(trade_account([line_of(case) for case in cases], market, limits or limits_of(market)))

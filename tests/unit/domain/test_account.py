@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from execution.market import default_market_text
 from tests.unit.domain.accounts import EUR, JPY, MARKET, PATIENT, euro, held, orders_of, random_line, run_one, stamp, ticks_of, yen
-from tick_assets.domain.account import AccountLimits, AccountRun, Line, trade_account
+from tick_assets.domain.account import AccountLimits, AccountRun, Line, limits_of, trade_account
 from tick_assets.domain.account_loop import OUTCOMES
 from tick_assets.domain.backtest import NO_STRESS, Orders, Stress, backtest
-from tick_assets.domain.instruments import AccountTerms
+from tick_assets.domain.instruments import AccountTerms, parse_market
 from tick_assets.domain.session_closes import SessionRule
 
 
@@ -63,6 +64,16 @@ def test_account_swap_of_a_week_crossing_dates() -> None:
     assert (run.trades.entry_date_index.tolist(), run.trades.exit_date_index.tolist(), run.trades.exit_row.tolist()) == ([0], [5], [1])
 
 
+@pytest.mark.parametrize(("day", "paid"), [(8, 7.0), (10, 21.0)])
+def test_backtest_charges_swap_where_the_market_file_says_so(day: int, paid: float) -> None:
+    ticks, orders = held(1, f"2024-01-{day:02d}T21:50", f"2024-01-{day:02d}T22:10", gain=12)
+    plain = backtest([ticks], orders, EUR, MARKET, 0.5)
+    charged = backtest([ticks], orders, EUR, replace(MARKET, account=AccountTerms(charges_swap=True)), 0.5)
+    assert plain.net_pnl_account.tolist() == [pytest.approx(5.0 - 3.5)]
+    assert charged.net_pnl_account.tolist() == [pytest.approx(5.0 - 3.5 - paid / 2)]
+    assert (plain.net_bps - charged.net_bps).tolist() == [pytest.approx(paid / 110_002 * 1e4)]
+
+
 # Gaps.
 
 
@@ -112,6 +123,32 @@ def test_account_session_close_refuses_what_comes_late() -> None:
 
 def test_account_without_a_session_rule_trades_to_the_end() -> None:
     assert outcomes(run_one(EUR, CLOSING, orders_of((3, 1, "2024-01-12T21:55:30")))) == [["TIME"]]
+
+
+def test_limits_of_a_market_file() -> None:
+    limits = {"positions": 3, "gross_exposure": 250_000.0, "flat_minutes": 10}
+    assert limits_of(replace(MARKET, limits=limits)) == AccountLimits(1, 3, 250_000.0, 100.0, SessionRule(30, 10))
+    assert limits_of(MARKET) == AccountLimits(leverage=100.0)
+
+
+def test_limits_of_a_market_file_with_a_misspelt_key_names_it() -> None:
+    with pytest.raises(ValueError, match=r"Expected the keys .* in \[limits\] of the market file, was position\. Correct it\."):
+        limits_of(replace(MARKET, limits={"position": 3}))
+
+
+def test_market_file_has_terms_clock_and_swap_of_each_symbol() -> None:
+    market = parse_market(default_market_text())
+    assert market.account == AccountTerms(100_000.0, 100, 50.0, False)
+    assert market.server_clock == {"kind": "ny_plus_7"}
+    shown = [(each.swap_long_points, each.swap_short_points, each.triple_swap_weekday) for each in
+             (market.instrument("EURUSD"), market.instrument("BTCUSD"))]  # fmt: skip
+    assert shown == [(-7.0, 2.0, "wednesday"), (-300.0, -300.0, "friday")]
+
+
+def test_market_file_with_an_unknown_weekday_names_it() -> None:
+    text = default_market_text().replace('triple_swap_weekday = "friday"', 'triple_swap_weekday = "fryday"')
+    with pytest.raises(ValueError, match=r"Expected triple_swap_weekday of \[symbols.BTCUSD\] to be one of monday, .*, was 'fryday'"):
+        parse_market(text)
 
 
 # Limits, and several symbols in one account. The euro's position lasts from 10:00:30 to 10:05:30.
