@@ -69,7 +69,9 @@ def test_simulate_disturbed_lost_signals_never_arrive() -> None:
 
 
 def test_simulate_disturbed_rejected_entries_make_no_trade_and_are_named() -> None:
-    rough = simulate_disturbed(MARKET, "EURUSD", TICKS, SIGNALS, Disturbance(7, 0.0, 2.0, reject_share=1.0, requote_share=0.0, lost_share=0.0))
+    rough = simulate_disturbed(
+        MARKET, "EURUSD", TICKS, SIGNALS, Disturbance(7, 0.0, 2.0, reject_share=1.0, requote_share=0.0, lost_share=0.0)
+    )
     assert (rough.run.trades, set(rough.run.refused.values()), len(rough.run.refused)) == ([], {"REJECT"}, len(SIGNALS))
 
 
@@ -83,7 +85,9 @@ def test_requotes_are_cured_by_a_retry_until_the_desk_gives_up() -> None:
 
 def test_entry_faults_leave_closes_alone() -> None:
     key = SIGNALS[0].signal_id
-    run = simulate_symbol(MARKET, "EURUSD", TICKS, SIGNALS[:1], entry_faults={key: [Fault(FaultKind.REQUOTE)] * 3 + [Fault(FaultKind.REJECT)]})
+    run = simulate_symbol(
+        MARKET, "EURUSD", TICKS, SIGNALS[:1], entry_faults={key: [Fault(FaultKind.REQUOTE)] * 3 + [Fault(FaultKind.REJECT)]}
+    )
     assert run.refused == {key: "REJECT"}
     run = simulate_symbol(MARKET, "EURUSD", TICKS, SIGNALS[:1], entry_faults={key: [Fault(FaultKind.REQUOTE)] * 3})
     assert [trade.exit_reason for trade in run.trades] == ["TIME"]

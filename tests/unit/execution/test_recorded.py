@@ -21,7 +21,9 @@ def history(start: int, gap_s: int = 7) -> TickHistory:
     return TickHistory(stamps, bid, bid + 3 + np.arange(len(stamps)) % 5, np.ones(len(stamps)), np.ones(len(stamps)))
 
 
-@pytest.mark.parametrize("section", [{"kind": "ny_plus_7"}, {"kind": "zoneinfo", "zone": "Europe/Athens"}, {"kind": "fixed", "offset_hours": 5.5}])
+@pytest.mark.parametrize(
+    "section", [{"kind": "ny_plus_7"}, {"kind": "zoneinfo", "zone": "Europe/Athens"}, {"kind": "fixed", "offset_hours": 5.5}]
+)
 @pytest.mark.parametrize("date", ["2024-01-10", "2024-03-10", "2024-03-31", "2024-10-27", "2024-11-03"])
 def test_read_day_gives_back_every_tick_and_minute(section: dict[str, object], date: str) -> None:
     start = to_us(datetime.fromisoformat(date).replace(tzinfo=UTC))
