@@ -2,6 +2,7 @@
 
 Where do I go to...?
     call it as the package is called         module.py (SimulatedMetaTrader5)
+    see what is refused before it fills      requests.py (RequestDesk)
     see when orders fill and stops trigger   server.py (TradeServer; points and UTC microseconds)
     see positions, deals and money           ledger.py
     see ticks and bars                       history.py
