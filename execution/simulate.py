@@ -248,7 +248,7 @@ def trades_of(module: SimulatedMetaTrader5) -> list[SimulatedTrade]:
 def _trade(module: SimulatedMetaTrader5, entry: BookDeal, exits: Sequence[BookDeal]) -> SimulatedTrade:
     last = exits[-1]
     profit = sum(deal.profit for deal in exits)
-    costs = entry.commission + sum(deal.commission for deal in exits)
+    costs = entry.commission + sum(deal.commission + deal.swap for deal in exits)
     return SimulatedTrade(
         signal_id=module.server.draw_key_of(entry.position_id),
         symbol=entry.symbol,

@@ -151,8 +151,8 @@ def _run_date(ticks: Ticks, orders: Orders, rows: slice, market: Market, stress:
         orders.stop_points[rows],
         orders.target_points[rows],
         orders.exit_at_us[rows],
-        _delayed(orders.entry_latency_us[rows], stress),
-        _delayed(orders.exit_latency_us[rows], stress),
+        delayed(orders.entry_latency_us[rows], stress),
+        delayed(orders.exit_latency_us[rows], stress),
         orders.entry_slippage_points[rows] + stress.extra_slippage_points,
         orders.exit_slippage_points[rows] + stress.extra_slippage_points,
         np.int64(market.quote_wait_ms * 1000),
@@ -163,7 +163,8 @@ def _run_date(ticks: Ticks, orders: Orders, rows: slice, market: Market, stress:
     return (*columns, ticks.ts_us[entry_row], ticks.ts_us[exit_row])
 
 
-def _delayed(latency_us: Int64Array, stress: Stress) -> Int64Array:
+def delayed(latency_us: Int64Array, stress: Stress) -> Int64Array:
+    """Return latencies under a stress, in whole microseconds."""
     if stress.latency_multiple == 1.0:
         return latency_us
     return np.asarray(np.maximum(1, np.rint(latency_us * stress.latency_multiple)), np.int64)

@@ -43,6 +43,7 @@ from execution.adapters.mt5.simulator.ledger import (
 )
 from execution.adapters.mt5.simulator.requests import InvalidRequestError, Refusal, RequestDesk, parse_request
 from execution.adapters.mt5.simulator.server import Execution, TradeServer
+from execution.adapters.mt5.simulator.swap import rollover_weekday
 from execution.market import MarketFile, SymbolSpec
 
 BUILD = 5836
@@ -275,7 +276,7 @@ class SimulatedMetaTrader5:
             "spread_float": True, "ticks_bookdepth": 1, "trade_calc_mode": mt5.SYMBOL_CALC_MODE_FOREX,
             "trade_mode": mt5.SYMBOL_TRADE_MODE_FULL, "trade_stops_level": spec.stops_level, "trade_freeze_level": spec.freeze_level,
             "trade_exemode": _EXECUTIONS[spec.execution], "swap_mode": mt5.SYMBOL_SWAP_MODE_POINTS,
-            "swap_rollover3days": mt5.DAY_OF_WEEK_WEDNESDAY, "expiration_mode": mt5.SYMBOL_EXPIRATION_ALL,
+            "swap_rollover3days": rollover_weekday(spec.triple_swap_weekday), "expiration_mode": mt5.SYMBOL_EXPIRATION_ALL,
             "filling_mode": spec.filling_mode, "order_mode": mt5.SYMBOL_ORDER_ALL, "bid": bid / spec.price_factor,
             "ask": ask / spec.price_factor, "point": point, "trade_tick_value": tick_value, "trade_tick_value_profit": tick_value,
             "trade_tick_value_loss": tick_value, "trade_tick_size": point, "trade_contract_size": spec.contract_size,
@@ -461,8 +462,9 @@ class SimulatedMetaTrader5:
             time_update_msc=updated // 1000, type=mt5.POSITION_TYPE_BUY if position.sign > 0 else mt5.POSITION_TYPE_SELL,
             magic=position.magic, identifier=position.identifier, reason=mt5.POSITION_REASON_EXPERT, volume=position.volume,
             price_open=self._price(position.symbol, position.open_points), sl=self._price(position.symbol, position.stop_points),
-            tp=self._price(position.symbol, position.target_points), price_current=self._price(position.symbol, current), swap=0.0,
-            profit=self.server.floating(position), symbol=position.symbol, comment=position.comment, external_id="",
+            tp=self._price(position.symbol, position.target_points), price_current=self._price(position.symbol, current),
+            swap=self.server.swap_so_far(position), profit=self.server.floating(position),
+            symbol=position.symbol, comment=position.comment, external_id="",
         )  # fmt: skip
 
     def _deal_record(self, deal: BookDeal) -> Any:
@@ -470,7 +472,7 @@ class SimulatedMetaTrader5:
         return records.TradeDeal(
             ticket=deal.ticket, order=deal.order, time=stamp // 1_000_000, time_msc=stamp // 1000, type=deal.deal_type, entry=deal.entry,
             magic=deal.magic, position_id=deal.position_id, reason=deal.reason, volume=deal.volume,
-            price=self._price(deal.symbol, deal.price_points) if deal.symbol else 0.0, commission=deal.commission, swap=0.0,
+            price=self._price(deal.symbol, deal.price_points) if deal.symbol else 0.0, commission=deal.commission, swap=deal.swap,
             profit=deal.profit, fee=0.0, symbol=deal.symbol, comment=deal.comment, external_id="",
         )  # fmt: skip
 
