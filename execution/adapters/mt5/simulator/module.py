@@ -41,8 +41,9 @@ from execution.adapters.mt5.simulator.ledger import (
     margin_in_account,
     profit_in_account,
 )
+from execution.adapters.mt5.simulator.orders import Execution
 from execution.adapters.mt5.simulator.requests import InvalidRequestError, Refusal, RequestDesk, parse_request
-from execution.adapters.mt5.simulator.server import Execution, TradeServer
+from execution.adapters.mt5.simulator.server import TradeServer
 from execution.adapters.mt5.simulator.swap import rollover_weekday
 from execution.market import MarketFile, SymbolSpec
 
@@ -186,7 +187,7 @@ class SimulatedMetaTrader5:
     @_call()
     def account_info(self) -> Any:
         terms, server = self.market.account, self.server
-        margin, equity = server.margin(), server.equity()
+        margin, equity = server.account.margin(), server.account.equity()
         blank: dict[str, Any] = dict.fromkeys(records.AccountInfo._fields, 0.0)
         return records.AccountInfo(**{**blank,
             "login": self.faults.login_seen or terms.login, "trade_mode": _TRADE_MODES[terms.trade_mode], "leverage": terms.leverage,
@@ -463,7 +464,7 @@ class SimulatedMetaTrader5:
             magic=position.magic, identifier=position.identifier, reason=mt5.POSITION_REASON_EXPERT, volume=position.volume,
             price_open=self._price(position.symbol, position.open_points), sl=self._price(position.symbol, position.stop_points),
             tp=self._price(position.symbol, position.target_points), price_current=self._price(position.symbol, current),
-            swap=self.server.swap_so_far(position), profit=self.server.floating(position),
+            swap=self.server.account.swap_so_far(position), profit=self.server.account.floating(position),
             symbol=position.symbol, comment=position.comment, external_id="",
         )  # fmt: skip
 
@@ -494,7 +495,7 @@ class SimulatedMetaTrader5:
     @_call()
     def order_check(self, request: Mapping[str, Any]) -> Any:
         values = _parsed(request)
-        retcode, margin = 0, self.server.margin()
+        retcode, margin = 0, self.server.account.margin()
         try:
             if values["action"] == mt5.TRADE_ACTION_DEAL:
                 order = self._desk.market_order(values)
@@ -504,7 +505,7 @@ class SimulatedMetaTrader5:
                 margin += 0.0 if order.closes else margin_in_account(self._spec(order.symbol), self.market.account, order.volume, price)
         except Refusal as refusal:
             retcode = refusal.retcode
-        equity = self.server.equity()
+        equity = self.server.account.equity()
         level = 100.0 * equity / margin if margin else 0.0
         if retcode == 0 and margin > equity:
             retcode = mt5.TRADE_RETCODE_NO_MONEY

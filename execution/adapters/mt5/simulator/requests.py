@@ -13,7 +13,8 @@ from execution.adapters.mt5 import constants as mt5
 from execution.adapters.mt5.server_clock import ServerClock, to_utc_us
 from execution.adapters.mt5.simulator.faults import Fault, FaultKind, FaultPlan
 from execution.adapters.mt5.simulator.ledger import BookOrder, BookPosition
-from execution.adapters.mt5.simulator.server import Execution, MarketOrder, TradeServer
+from execution.adapters.mt5.simulator.orders import Execution, MarketOrder
+from execution.adapters.mt5.simulator.server import TradeServer
 from execution.market import MarketFile, SymbolSpec
 
 COMMENT_LIMIT = 29
@@ -231,7 +232,7 @@ class RequestDesk:
             raise Refusal(mt5.TRADE_RETCODE_POSITION_CLOSED)
         if self.market.account.margin_mode != "hedging" or first.symbol != second.symbol or first.sign == second.sign:
             raise Refusal(mt5.TRADE_RETCODE_INVALID)
-        deal = self.server.close_by(first, second)
+        deal = self.server.account.close_by(first, second)
         return Execution(mt5.TRADE_RETCODE_DONE, deal.order, deal.ticket, deal.volume, deal.price_points)
 
 
