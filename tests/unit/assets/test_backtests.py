@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
 
 from execution.market import default_market_text, parse_market_file
 from execution.simulate import SimulatedSignal, signals_of
+from tests.recorded import recorded_day
 from tick_assets.assets import backtests
 from tick_assets.assets.backtests import TerminalRun, history_row, trade_on_terminal
 from tick_assets.domain.backtest import Trades, backtest
@@ -49,6 +50,15 @@ def test_terminal_day_has_the_lakehouses_history_and_the_backtests_trades(day: d
     assert figures["history_bars"] == figures["history_terminal_bars"] > 1_300
     assert (figures["history_mismatches"], figures["trade_mismatches"], figures["mismatches"]) == (0, 0, 0)
     assert figures["history_price_difference_points"] == figures["history_bar_difference_points"] == 0.0
+
+
+def test_terminal_has_a_recorded_days_history() -> None:
+    raw = recorded_day("EURUSD", datetime(2019, 2, 5, tzinfo=UTC))
+    clean = day_from_ticks("EURUSD", "2019-02-05", raw, MARKET, STRATEGY).ticks
+    found = trade_on_terminal(FILE, "EURUSD", "2019-02-05", clean, [], "direction").history
+    assert found.ticks == found.terminal_ticks == len(clean) > 50_000
+    assert found.bars == found.terminal_bars > 1_400
+    assert found.mismatches == 0
 
 
 def test_terminal_that_lacks_ticks_fails_the_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
