@@ -112,10 +112,8 @@ def replay(
     counts, mismatches = compare(events, replayed, chosen, bench)
     rough = None
     if stochastic and chosen is not None and not mismatches:
-        text = settings.market_path.read_text()
-        rough = run_stochastic(
-            events, chosen.speaker, bench.market, text, replayed.day.trades, bench.market.seed + 1 if seed is None else seed
-        )
+        text, drawn_by = settings.market_path.read_text(), bench.market.seed + 1 if seed is None else seed
+        rough = run_stochastic(events, chosen.speaker, bench.market, text, replayed.day.trades, drawn_by)
     _print(counts, mismatches, rough, as_json)
     if mismatches:
         raise CommandError(f"Expected the replay of {symbol} on {at} to equal the batch path, was otherwise in {len(mismatches)} places.")

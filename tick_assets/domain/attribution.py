@@ -3,11 +3,11 @@
 What belongs here: the arithmetic over profits by signal, and the profit of one signal as effects are switched on one after another.
 What must not: running either run (`execution`), or deciding how rough the market is.
 
-A signal that traded in both runs changes by latency, then spread, then slippage, in this order: each part is the change of its profit when
-this effect is switched on besides those before it. A signal that traded in the calm run alone gave its profit away, to `rejects` when the
-venue refused its order, else to `missed`: it was lost, or a position was open. One that traded in the disturbed run alone counts as `missed`
-with its profit, because another's missing made room for it. The parts therefore add up to the whole; `residual` is what the fill rules and
-the broker's books say differently, and is zero where they agree.
+A signal that traded in both runs changes by latency, then spread, then slippage, in this order: each part is the change of its profit
+when this effect is switched on besides those before it. A signal that traded in the calm run alone gave its profit away, to `rejects` when
+the venue refused its order, else to `missed`: it was lost, or a position was open. One that traded in the disturbed run alone counts as
+`missed` with its profit, because another's missing made room for it. The parts therefore add up to the whole; `residual` is what the fill
+rules and the broker's books say differently, and is zero where they agree.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a replayed date should have said, from the batch path, and where the service and the terminal said otherwise.
 
-What belongs here: pure comparisons of rows, probabilities, signals and trades, and what a rougher market made of the same signals. What must not: the service, tables, the terminal.
+What belongs here: pure comparisons of rows, probabilities, signals and trades, and what a rougher market made of the same signals.
+What must not: the service, tables, the terminal.
 """
 
 from __future__ import annotations
