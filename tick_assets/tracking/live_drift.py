@@ -51,7 +51,7 @@ def drift_since(case: Case, first: date | None = None, last: date | None = None,
             f"Run `tick backfill --symbols {case.symbol} --from {begin} --to DATE`."
         )
     drift = measure_drift(_reference(case, names), _matrix(rows, names), names)
-    sources = published.filter(pl.col("date").is_in(rows["date"].implode()))["source"].unique().sort().to_list()
+    sources = published.filter(pl.col("date").is_in(rows["date"].implode()))["source"].drop_nulls().unique().sort().to_list()
     return LiveDrift(case.model_id, tuple(rows["date"].unique().sort().to_list()), tuple(sources), drift)
 
 

@@ -50,7 +50,7 @@ STYLE = {
     "ytick.color": SOFT,
     "text.color": INK,
 }
-CHARACTER = 0.56
+CHARACTER = 0.52
 """Mean width of a character in font sizes, a little generous."""
 
 
@@ -129,16 +129,16 @@ def _tiles(page: Figure, data: ReportData, top: float) -> float:
 
 def _gates(page: Figure, data: ReportData, top: float) -> None:
     page.text(LEFT, top + 0.012, "Gates", fontsize=10, weight="bold")
-    places, widths = (LEFT, LEFT + 0.19, LEFT + 0.58, LEFT + 0.72), (0.18, 0.32)
-    y = _head(page, top, zip(places, ("Gate", "Measured", "Figure and need", "Result"), strict=True))
+    places = (LEFT, LEFT + 0.17, LEFT + 0.62, LEFT + 0.76)
+    y = _head(page, top, zip(places, ("Gate", "Measured, and why this threshold", "Figure and need", "Result"), strict=True))
     for gate in data.verdict.gates:
-        label = _wrapped(gate.label, widths[1], 8)
-        cells = (gate.name, "\n".join(label), f"{gate_figure(gate)}  ({gate_needs(gate)})", gate_word(gate))
-        for x, text in zip(places, cells, strict=True):
+        for x, text in zip(places, (gate.name, gate.label, f"{gate_figure(gate)}  ({gate_needs(gate)})", gate_word(gate)), strict=True):
             result = x == places[-1]
             page.text(x, y, text, va="top", color=COLOURS[gate.result] if result else INK, weight="bold" if result else "normal")
-        y -= 0.0135 * len(label) + 0.011
-        _rule(page, y + 0.006)
+        why = _wrapped(data.gate_reasons.get(gate.name, ""), RIGHT - places[1], 6.5)
+        page.text(places[1], y - 0.015, "\n".join(why), va="top", color=SOFT, fontsize=6.5, linespacing=1.3)
+        y -= 0.012 * len(why) + 0.024
+        _rule(page, y + 0.005)
 
 
 def _head(page: Figure, y: float, cells: Any) -> float:
@@ -160,7 +160,7 @@ def _rule(page: Figure, y: float) -> None:
 def _money_page(data: ReportData) -> Figure:
     page = _page()
     grid = page.add_gridspec(
-        4, 2, left=LEFT + 0.04, right=RIGHT, top=TOP, bottom=BOTTOM + 0.03, hspace=0.5, wspace=0.28, height_ratios=[3, 1.4, 2, 2]
+        4, 2, left=LEFT + 0.04, right=RIGHT, top=TOP, bottom=BOTTOM + 0.03, hspace=0.5, wspace=0.45, height_ratios=[3, 1.4, 2, 2]
     )
     profit = np.concatenate([data.result.best.hourly_pnl, data.test.hourly_pnl])
     seen = len(data.result.best.hourly_pnl)
