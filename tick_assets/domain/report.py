@@ -83,7 +83,8 @@ def tiles_section(data: ReportData) -> str:
 def gates_section(data: ReportData) -> str:
     """Return every gate with its figure, threshold, result and the reason for the threshold."""
     rows = "".join(_gate_row(gate, data.gate_reasons.get(gate.name, "")) for gate in data.verdict.gates)
-    head = '<tr><th>Gate</th><th>Measured</th><th class="n">Figure</th><th class="n">Needs</th><th>Result</th><th class="why">Why this threshold</th></tr>'
+    head = '<tr><th>Gate</th><th>Measured</th><th class="n">Figure</th><th class="n">Needs</th><th>Result</th>'
+    head += '<th class="why">Why this threshold</th></tr>'
     note = "Every gate is judged, also after the first refusal. A required gate without a figure refuses."
     return section("Gates", note, f"<table>{head}{rows}</table>")
 

@@ -65,7 +65,8 @@ def _features(case: Case, published: pl.DataFrame) -> pl.DataFrame:
     """Return the model's feature set on the published dates."""
     if not len(published):
         return pl.DataFrame({"date": []}, schema={"date": pl.Date})
-    first, last = published["date"].min(), published["date"].max()
+    dates: list[date] = published["date"].sort().to_list()
+    first, last = dates[0], dates[-1]
     condition = f"symbol == '{case.symbol}' and date >= '{first}' and date <= '{last}' and feature_set == '{case.record['feature_set']}'"
     rows = case.bench.lakehouse.frame("silver.features", condition)
     return rows.join(published.select("date", "publication_id"), on=["date", "publication_id"], how="semi")
