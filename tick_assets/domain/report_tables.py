@@ -56,9 +56,9 @@ def to_csv(tables: Mapping[str, pl.DataFrame]) -> dict[str, bytes]:
 
 
 def _frame(rows: Sequence[Mapping[str, Any]], kind: type[Any]) -> pl.DataFrame:
-    """Return rows as a frame; without any, the header of the rows' kind."""
+    """Return rows as a frame; without any, the header of the rows' kind (fields kept out of its repr are series, no columns)."""
     if not rows:
-        return pl.DataFrame(schema=[field.name for field in fields(kind) if field.name != "hourly_pnl"])
+        return pl.DataFrame(schema=[field.name for field in fields(kind) if field.repr])
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
