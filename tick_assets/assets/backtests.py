@@ -158,7 +158,8 @@ def _judge(road: Road, case: Case) -> dict[str, Any]:
         leaks,
         mismatches,
     )
-    files = write_report(report_data(case, decision, validation, windows, at), road.settings.reports_dir)
+    shown = report_data(case, decision, validation, windows, at)
+    files = write_report(shown, road.settings.reports_dir)
     if files.card is not None:
         case.store.write_card(case.version, files.card.read_bytes())
     row = judgement.keep_decision(case, decision, validation, files.page.as_uri(), at)
@@ -170,6 +171,7 @@ def _judge(road: Road, case: Case) -> dict[str, Any]:
         "verdict_id": decision.verdict_id,
         "verdict": decision.verdict.answer,
         "refused_by": ", ".join(decision.verdict.refused_by),
+        "strong_drift": ", ".join(shown.drift.alarms) if shown.drift else "",
         "report": str(files.page),
         "all_reports": str(index),
         "gates": [{"model": case.model_id, **asdict(gate)} for gate in decision.verdict.gates],

@@ -41,6 +41,7 @@ UNITS = {
     "ms": "milliseconds",
     "pct": "percent",
 }
+VERDICT_CHAPTER = "Verdict"
 ALL_FEATURES_NOTE = (
     "Each is computed from ticks up to and including the event's own, by the one kernel that training, backtest and service share."
 )
@@ -173,6 +174,8 @@ def _data(facts: CardFacts) -> Chapter:
 
 
 def _stretch(dates: Sequence[str]) -> str:
+    if len(dates) == 1:
+        return dates[0]
     return f"{dates[0]} to {dates[-1]}, {len(dates)} dates" if dates else "none"
 
 
@@ -244,7 +247,7 @@ def _verdict(facts: CardFacts) -> Chapter:
         )
         for gate in facts.verdict.gates
     )
-    return Chapter("Verdict", (facts.verdict.answer,), CardTable(("Gate", "Figure", "Needs", "Result"), rows))
+    return Chapter(VERDICT_CHAPTER, (facts.verdict.answer,), CardTable(("Gate", "Figure", "Needs", "Result"), rows))
 
 
 def _limits(facts: CardFacts) -> Chapter:
@@ -254,7 +257,7 @@ def _limits(facts: CardFacts) -> Chapter:
         "Known limits",
         (
             (
-                f"The test has {t.n_trades:,} trades on {len(facts.split.test)} dates and {t.observations:,} market-open hours: other "
+                f"The test has {t.n_trades:,} trades on {len(facts.split.test)} date(s) and {t.observations:,} market-open hours: other "
                 "regimes, news and holidays of the rest of the year are not in it."
             ),
             f"At its out-of-fold Sharpe ratio it takes {needed} to be 95 % sure that it is above zero; the search had {v.observations:,}.",

@@ -28,7 +28,7 @@ def equity_section(data: ReportData) -> str:
     depth = -metrics.drawdown(np.concatenate([data.result.best.hourly_pnl, data.test.hourly_pnl]))
     xs = list(range(len(total)))
     x_ticks = _date_ticks(np.concatenate([data.result.hours, data.test.hours]))
-    plot, y_ticks = charts.plot_of((0, max(1, len(total) - 1)), total.tolist(), charts.WIDE, 300)
+    plot, y_ticks = charts.plot_of((0, max(1, len(total) - 1)), total.tolist(), charts.WIDE, 300, 7)
     lower, lower_ticks = charts.plot_of((0, max(1, len(total) - 1)), depth.tolist(), charts.WIDE, 150, 3)
     test_band = charts.band(plot, max(0, seen - 1), max(1, len(total) - 1), "test, opened once")
     curve = charts.line(plot, xs[:seen], total[:seen].tolist(), "oof") + charts.line(

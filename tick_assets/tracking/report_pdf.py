@@ -32,7 +32,7 @@ LEFT, RIGHT, TOP, BOTTOM = 0.08, 0.92, 0.95, 0.06
 INK, SOFT, LINE, BLUE, VIOLET = "#1d2430", "#5b6676", "#dfe4ea", "#2463b4", "#7a4fb5"
 GOOD, BAD, WARN, GOOD_PALE, BAD_PALE = "#1c7a4a", "#b3362b", "#9a6a00", "#e7f4ec", "#fbeae8"
 COLOURS = {"pass": GOOD, "refuse": BAD, "not_fed": WARN}
-STYLE = {
+STYLE: Any = {
     "pdf.fonttype": 42,
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
@@ -50,8 +50,10 @@ STYLE = {
     "ytick.color": SOFT,
     "text.color": INK,
 }
-CHARACTER = 0.56
+CHARACTER = 0.52
 """Mean width of a character in font sizes, a little generous."""
+BOLD = 1.2
+"""How much wider bold characters are."""
 
 
 def render_pdf(data: ReportData) -> bytes:
@@ -107,7 +109,7 @@ def _first_page(data: ReportData) -> Figure:
 def _answer(page: Figure, data: ReportData) -> float:
     from matplotlib.patches import Rectangle
 
-    lines = _wrapped(data.verdict.answer, RIGHT - LEFT - 0.05, 11.5)
+    lines = _wrapped(data.verdict.answer, RIGHT - LEFT - 0.05, 11.5 * BOLD)
     height = 0.019 * len(lines) + 0.022
     strong, pale = (GOOD, GOOD_PALE) if data.verdict.passed else (BAD, BAD_PALE)
     page.add_artist(Rectangle((LEFT, TOP - height), RIGHT - LEFT, height, color=pale, lw=0))
@@ -129,16 +131,16 @@ def _tiles(page: Figure, data: ReportData, top: float) -> float:
 
 def _gates(page: Figure, data: ReportData, top: float) -> None:
     page.text(LEFT, top + 0.012, "Gates", fontsize=10, weight="bold")
-    places, widths = (LEFT, LEFT + 0.19, LEFT + 0.58, LEFT + 0.72), (0.18, 0.32)
-    y = _head(page, top, zip(places, ("Gate", "Measured", "Figure and need", "Result"), strict=True))
+    places = (LEFT, LEFT + 0.17, LEFT + 0.62, LEFT + 0.775)
+    y = _head(page, top, zip(places, ("Gate", "Measured, and why this threshold", "Figure and need", "Result"), strict=True))
     for gate in data.verdict.gates:
-        label = _wrapped(gate.label, widths[1], 8)
-        cells = (gate.name, "\n".join(label), f"{gate_figure(gate)}  ({gate_needs(gate)})", gate_word(gate))
-        for x, text in zip(places, cells, strict=True):
+        for x, text in zip(places, (gate.name, gate.label, f"{gate_figure(gate)}  ({gate_needs(gate)})", gate_word(gate)), strict=True):
             result = x == places[-1]
             page.text(x, y, text, va="top", color=COLOURS[gate.result] if result else INK, weight="bold" if result else "normal")
-        y -= 0.0135 * len(label) + 0.011
-        _rule(page, y + 0.006)
+        why = _wrapped(data.gate_reasons.get(gate.name, ""), RIGHT - places[1], 6.5)
+        page.text(places[1], y - 0.015, "\n".join(why), va="top", color=SOFT, fontsize=6.5, linespacing=1.3)
+        y -= 0.012 * len(why) + 0.024
+        _rule(page, y + 0.005)
 
 
 def _head(page: Figure, y: float, cells: Any) -> float:
@@ -160,7 +162,7 @@ def _rule(page: Figure, y: float) -> None:
 def _money_page(data: ReportData) -> Figure:
     page = _page()
     grid = page.add_gridspec(
-        4, 2, left=LEFT + 0.04, right=RIGHT, top=TOP, bottom=BOTTOM + 0.03, hspace=0.5, wspace=0.28, height_ratios=[3, 1.4, 2, 2]
+        4, 2, left=LEFT + 0.04, right=RIGHT, top=TOP, bottom=BOTTOM + 0.03, hspace=0.5, wspace=0.45, height_ratios=[3, 1.4, 2, 2]
     )
     profit = np.concatenate([data.result.best.hourly_pnl, data.test.hourly_pnl])
     seen = len(data.result.best.hourly_pnl)
@@ -179,7 +181,7 @@ def _equity(axes: Axes, data: ReportData, total: Any, seen: int, hours: Any) -> 
     axes.plot(xs[:seen], total[:seen], color=BLUE, lw=1.2, label="out-of-fold on train and validation")
     axes.plot(xs[max(0, seen - 1) :], total[max(0, seen - 1) :], color=VIOLET, lw=1.2, label="final model on test dates, opened once")
     axes.axvspan(max(0, seen - 1), max(1, len(total) - 1), color=VIOLET, alpha=0.08, lw=0)
-    axes.legend(frameon=False, loc="upper left", fontsize=7)
+    axes.legend(frameon=False, loc="best", fontsize=7)
     axes.set_title(f"Equity at {data.lots:g} lots, {data.account_currency}")
     _dates(axes, hours)
 
@@ -211,6 +213,7 @@ def _windows(axes: Axes, data: ReportData) -> None:
     axes.bar(range(len(profits)), profits, color=[GOOD if profit > 0 else BAD for profit in profits], alpha=0.8)
     step = max(1, -(-len(profits) // 6))
     axes.set_xticks(range(0, len(profits), step), [window.test_date[5:] for window in data.windows[::step]])
+    axes.set_xlim(-0.6, max(4, len(profits)) - 0.4)
     axes.axhline(0, color=SOFT, lw=0.7)
     axes.set_title(f"Walk-forward windows, {data.account_currency}")
     axes.grid(axis="x", visible=False)
@@ -218,6 +221,8 @@ def _windows(axes: Axes, data: ReportData) -> None:
 
 
 def _trials(axes: Axes, data: ReportData) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     ratios = [trial.sharpe for trial in data.result.trials]
     figures = data.validation
     luck = metrics.deflated_benchmark(figures.n_configurations, 1.0 / max(1, figures.observations))
@@ -226,10 +231,10 @@ def _trials(axes: Axes, data: ReportData) -> None:
     axes.axhline(luck, color=WARN, lw=0.9, ls="--")
     axes.annotate("expected of the best by luck", (1.0, luck), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
                   ha="right", fontsize=6.5, color=WARN)  # fmt: skip
-    axes.set_ylim(bottom=min(0.0, *ratios, luck))
+    axes.axhline(0, color=SOFT, lw=0.7)
     axes.set_title("Trials: hourly Sharpe ratio")
     axes.set_xlabel("trial")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _calibration(axes: Axes, data: ReportData) -> None:
