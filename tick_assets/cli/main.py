@@ -28,9 +28,12 @@ TOPICS = (
     "maintain",
     "side",
     "models",
+    "gate",
+    "drift",
     "deploy",
     "trade",
     "replay",
+    "tester",
     "bench",
 )
 INTERRUPTED = 130

@@ -8,6 +8,8 @@ Where do I go to…?
     read contract specifications and costs                        `instruments`, `costs`, `draws`
     join what was known at a moment                               `asof`
     know when a market is open                                    `market_calendar`
+    trade several symbols in one account, with swap and limits    `account`, `rollovers`, `session_closes`
+    see its equity and exposure, and put them on a page           `equity`, `report_account`
     make a synthetic market                                       `synthetic_market`
     split, search, fit                                            `splits`, `training`
     explain a signal, compare a replay with the batch path        `explanation`, `replays`
@@ -16,5 +18,6 @@ Where do I go to…?
     say what is missing, and show it as a page                    `hole_patterns`, `data_answers`, `data_report`
     change how pages look                                         `page`, `charts`
     sign and check a passport                                     `passports`
-    judge                                                         `metrics`, `evaluation`, `leakage`, `gates`, `report`
+    find what knows its own future, and say so                    `leak_firewall`, `leakage`, `label_leakage`, `fit_leakage`
+    judge                                                         `metrics`, `evaluation`, `gates`, `report`
 """

@@ -7,7 +7,7 @@ What belongs here: the engine, stress of quotes and delays, trades and their hou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numba as nb
@@ -24,11 +24,12 @@ HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True)
 class Stress:
-    """A harsher market: quotes widened about their mid, slower orders, worse fills."""
+    """A harsher market: quotes widened about their mid, slower orders, worse fills, dearer commission."""
 
     spread_multiple: float = 1.0
     latency_multiple: float = 1.0
     extra_slippage_points: int = 0
+    commission_multiple: float = 1.0
 
 
 NO_STRESS = Stress()
@@ -116,6 +117,7 @@ def backtest(
     ticks: Sequence[Ticks], orders: Orders, instrument: Instrument, market: Market, lots: float, stress: Stress = NO_STRESS
 ) -> Trades:
     """Run orders over several dates of one symbol and value the trades in account currency for `lots`."""
+    instrument = _charged(instrument, stress)
     bounds = np.searchsorted(orders.date_index, np.arange(len(ticks) + 1))
     days = [
         _run_date(ticks[d], orders, slice(int(bounds[d]), int(bounds[d + 1])), market, stress)
@@ -140,6 +142,12 @@ def backtest(
     )
 
 
+def _charged(instrument: Instrument, stress: Stress) -> Instrument:
+    if stress.commission_multiple == 1.0:
+        return instrument
+    return replace(instrument, commission_per_lot_side=instrument.commission_per_lot_side * stress.commission_multiple)
+
+
 def _run_date(ticks: Ticks, orders: Orders, rows: slice, market: Market, stress: Stress) -> tuple[npt.NDArray[Any], ...]:
     bid, ask = stressed_quotes(ticks, stress.spread_multiple)
     index, entry_row, exit_row, entry, exit_, reason = run_orders(
@@ -151,8 +159,8 @@ def _run_date(ticks: Ticks, orders: Orders, rows: slice, market: Market, stress:
         orders.stop_points[rows],
         orders.target_points[rows],
         orders.exit_at_us[rows],
-        _delayed(orders.entry_latency_us[rows], stress),
-        _delayed(orders.exit_latency_us[rows], stress),
+        delayed(orders.entry_latency_us[rows], stress),
+        delayed(orders.exit_latency_us[rows], stress),
         orders.entry_slippage_points[rows] + stress.extra_slippage_points,
         orders.exit_slippage_points[rows] + stress.extra_slippage_points,
         np.int64(market.quote_wait_ms * 1000),
@@ -163,7 +171,8 @@ def _run_date(ticks: Ticks, orders: Orders, rows: slice, market: Market, stress:
     return (*columns, ticks.ts_us[entry_row], ticks.ts_us[exit_row])
 
 
-def _delayed(latency_us: Int64Array, stress: Stress) -> Int64Array:
+def delayed(latency_us: Int64Array, stress: Stress) -> Int64Array:
+    """Return latencies under a stress, in whole microseconds."""
     if stress.latency_multiple == 1.0:
         return latency_us
     return np.asarray(np.maximum(1, np.rint(latency_us * stress.latency_multiple)), np.int64)

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 
 from tests.unit.domain.pages import Page
-from tick_assets.domain import evaluation, gates, report, splits, training
+from tick_assets.domain import evaluation, gates, report, splits, training, walk_forward
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.signals import Strategy
@@ -27,7 +27,7 @@ def data(build_events: Build, syn_market: Market) -> report.ReportData:
     model = training.fit_final(seen, chosen.booster, ahead)
     validation = evaluation.evaluate_validation(result)
     test = evaluation.evaluate_test(ahead, model, replace(strategy, threshold=chosen.threshold), syn_market, POLICY.scenarios)
-    windows = evaluation.walk_forward(events, chosen, strategy, syn_market, 2)
+    windows = walk_forward.walk_forward(events, chosen, strategy, syn_market, 2)
     verdict = gates.evaluate(POLICY, evaluation.gate_figures(validation, result, test, windows, None, 0, 0), "SYN.direction@<1>")
     return report.ReportData(
         model_id="SYN.direction@<1>",

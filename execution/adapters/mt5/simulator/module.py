@@ -41,6 +41,7 @@ from execution.adapters.mt5.simulator.ledger import (
     profit_in_account,
 )
 from execution.adapters.mt5.simulator.server import Execution, MarketOrder, TradeServer
+from execution.adapters.mt5.simulator.swap import rollover_weekday
 from execution.market import MarketFile, SymbolSpec
 
 COMMENT_LIMIT = 29
@@ -285,7 +286,7 @@ class SimulatedMetaTrader5:
             "spread_float": True, "ticks_bookdepth": 1, "trade_calc_mode": mt5.SYMBOL_CALC_MODE_FOREX,
             "trade_mode": mt5.SYMBOL_TRADE_MODE_FULL, "trade_stops_level": spec.stops_level, "trade_freeze_level": spec.freeze_level,
             "trade_exemode": _EXECUTIONS[spec.execution], "swap_mode": mt5.SYMBOL_SWAP_MODE_POINTS,
-            "swap_rollover3days": mt5.DAY_OF_WEEK_WEDNESDAY, "expiration_mode": mt5.SYMBOL_EXPIRATION_ALL,
+            "swap_rollover3days": rollover_weekday(spec.triple_swap_weekday), "expiration_mode": mt5.SYMBOL_EXPIRATION_ALL,
             "filling_mode": spec.filling_mode, "order_mode": mt5.SYMBOL_ORDER_ALL, "bid": bid / spec.price_factor,
             "ask": ask / spec.price_factor, "point": point, "trade_tick_value": tick_value, "trade_tick_value_profit": tick_value,
             "trade_tick_value_loss": tick_value, "trade_tick_size": point, "trade_contract_size": spec.contract_size,
@@ -361,7 +362,7 @@ class SimulatedMetaTrader5:
         spec, history, played = self._played(symbol)
         stamps = to_server_us_array(self.clock, history.ts_us[:played])
         starts = _bar_starts(stamps // 1_000_000, timeframe)
-        return spec, bars_of(stamps, history.bid_points[:played], history.ask_points[:played], starts)
+        return spec, bars_of(history.ts_us[:played], stamps, history.bid_points[:played], history.ask_points[:played], starts)
 
     def _rates(self, spec: SymbolSpec, bars: Bars, rows: slice) -> Any:
         times = bars.time_s[rows]
@@ -374,7 +375,7 @@ class SimulatedMetaTrader5:
     @_call()
     def copy_rates_from(self, symbol: str, timeframe: int, date_from: int | datetime, count: int) -> Any:
         spec, bars = self._bars(symbol, timeframe)
-        end = int(np.searchsorted(bars.time_s, self._server_s(date_from, "date_from"), side="right"))
+        end = int(np.searchsorted(bars.opened_us, self._utc_us(date_from, "date_from"), side="right"))
         return self._rates(spec, bars, slice(max(0, end - int(count)), end))
 
     @_call()
@@ -386,12 +387,9 @@ class SimulatedMetaTrader5:
     @_call()
     def copy_rates_range(self, symbol: str, timeframe: int, date_from: int | datetime, date_to: int | datetime) -> Any:
         spec, bars = self._bars(symbol, timeframe)
-        first = int(np.searchsorted(bars.time_s, self._server_s(date_from, "date_from"), side="left"))
-        last = int(np.searchsorted(bars.time_s, self._server_s(date_to, "date_to"), side="right"))
+        first = int(np.searchsorted(bars.opened_us, self._utc_us(date_from, "date_from"), side="left"))
+        last = int(np.searchsorted(bars.opened_us, self._utc_us(date_to, "date_to"), side="right"))
         return self._rates(spec, bars, slice(first, max(first, last)))
-
-    def _server_s(self, moment: Any, name: str) -> int:
-        return to_server_us(self.clock, self._utc_us(moment, name)) // 1_000_000
 
     # Orders and positions.
     @_call()
@@ -474,8 +472,9 @@ class SimulatedMetaTrader5:
             time_update_msc=updated // 1000, type=mt5.POSITION_TYPE_BUY if position.sign > 0 else mt5.POSITION_TYPE_SELL,
             magic=position.magic, identifier=position.identifier, reason=mt5.POSITION_REASON_EXPERT, volume=position.volume,
             price_open=self._price(position.symbol, position.open_points), sl=self._price(position.symbol, position.stop_points),
-            tp=self._price(position.symbol, position.target_points), price_current=self._price(position.symbol, current), swap=0.0,
-            profit=self.server.floating(position), symbol=position.symbol, comment=position.comment, external_id="",
+            tp=self._price(position.symbol, position.target_points), price_current=self._price(position.symbol, current),
+            swap=self.server.swap_so_far(position), profit=self.server.floating(position),
+            symbol=position.symbol, comment=position.comment, external_id="",
         )  # fmt: skip
 
     def _deal_record(self, deal: BookDeal) -> Any:
@@ -483,7 +482,7 @@ class SimulatedMetaTrader5:
         return records.TradeDeal(
             ticket=deal.ticket, order=deal.order, time=stamp // 1_000_000, time_msc=stamp // 1000, type=deal.deal_type, entry=deal.entry,
             magic=deal.magic, position_id=deal.position_id, reason=deal.reason, volume=deal.volume,
-            price=self._price(deal.symbol, deal.price_points) if deal.symbol else 0.0, commission=deal.commission, swap=0.0,
+            price=self._price(deal.symbol, deal.price_points) if deal.symbol else 0.0, commission=deal.commission, swap=deal.swap,
             profit=deal.profit, fee=0.0, symbol=deal.symbol, comment=deal.comment, external_id="",
         )  # fmt: skip
 
@@ -527,7 +526,7 @@ class SimulatedMetaTrader5:
     @_call()
     def order_send(self, request: Mapping[str, Any]) -> Any:
         values = self._parse_request(request)
-        fault = self.faults.take()
+        fault = self.faults.take("" if values["position"] else self._draw_key(values))
         if fault is not None and fault.kind is FaultKind.LOST_BEFORE:
             raise _Failure(mt5.RES_E_INTERNAL_FAIL_SEND, "IPC send failed")
         self._requests += 1

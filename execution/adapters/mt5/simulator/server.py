@@ -6,6 +6,7 @@ Rules, per symbol and tick, the terminal's work before anyone sees the tick:
     barrier  on later ticks a long ends when bid <= stop (at that bid) or bid >= target (at the target); a short mirrors it on the ask
     close    arrives after its latency draw, fills at the first tick then (bid - slip, ask + slip); barriers win up to and on that tick
     end      a session that runs out of ticks ends each position at its symbol's last tick, own price, no slip ("end of data")
+    swap     where the account charges it, points a lot for every server midnight held over, booked with the deal that ends the volume
 What must not live here: MetaTrader's tuples, error codes of the terminal, server time (`module`).
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 from execution import draws
 from execution.adapters.mt5 import constants as mt5
+from execution.adapters.mt5.server_clock import server_clock_from
 from execution.adapters.mt5.simulator.history import TickHistory, empty_history
 from execution.adapters.mt5.simulator.ledger import (
     BookDeal,
@@ -25,6 +27,7 @@ from execution.adapters.mt5.simulator.ledger import (
     margin_in_account,
     profit_in_account,
 )
+from execution.adapters.mt5.simulator.swap import nights_held, swap_in_account
 from execution.market import MarketFile, SymbolSpec
 
 END_OF_DATA_COMMENT = "end of data"
@@ -84,6 +87,7 @@ class TradeServer:
     def __init__(self, market: MarketFile) -> None:
         self.market = market
         self.ledger = Ledger(market.account)
+        self._clock = server_clock_from(market.server_clock)
         self.now_us = 0
         self.lines = {name: _Line(spec, empty_history()) for name, spec in market.symbols.items()}
         self._in_flight: list[_InFlight] = []
@@ -364,13 +368,14 @@ class TradeServer:
         self._draw_keys[ticket] = order.draw_key
         self.ledger.positions[ticket] = BookPosition(
             ticket, ticket, order.symbol, order.sign, volume, points, order.stop_points, order.target_points, self.now_us, self.now_us,
-            order.magic, order.comment, order.draw_key,
+            order.magic, order.comment, order.draw_key, swap_from_us=self.now_us,
         )  # fmt: skip
         return self._book_deal(order.symbol, order.sign, mt5.DEAL_ENTRY_IN, ticket, ticket, volume, points, 0.0,
                                mt5.DEAL_REASON_EXPERT, order.magic, order.comment)  # fmt: skip
 
     def _net(self, held: BookPosition, order: MarketOrder, ticket: int, points: float, volume: float) -> BookDeal:
         held.updated_us = self.now_us
+        self._accrue_swap(held)
         if held.sign == order.sign:
             held.open_points = (held.open_points * held.volume + points * volume) / (held.volume + volume)
             held.volume = round(held.volume + volume, 8)
@@ -379,9 +384,9 @@ class TradeServer:
                                    mt5.DEAL_REASON_EXPERT, order.magic, order.comment)  # fmt: skip
         if volume <= held.volume + 1e-9:
             return self._close(held, points, min(volume, held.volume), mt5.DEAL_REASON_EXPERT, order.comment, ticket, order.magic)
-        profit = self._profit(held, points, held.volume)
+        profit, swap = self._profit(held, points, held.volume), self._take_swap(held, points, held.volume)
         deal = self._book_deal(order.symbol, order.sign, mt5.DEAL_ENTRY_INOUT, ticket, held.identifier, volume, points, profit,
-                               mt5.DEAL_REASON_EXPERT, order.magic, order.comment)  # fmt: skip
+                               mt5.DEAL_REASON_EXPERT, order.magic, order.comment, swap)  # fmt: skip
         del self.ledger.positions[held.ticket]
         held.ticket, held.sign, held.volume = ticket, order.sign, round(volume - held.volume, 8)
         held.open_points, held.stop_points, held.target_points = points, order.stop_points, order.target_points
@@ -401,9 +406,9 @@ class TradeServer:
                 ticket, position.symbol, side, volume, 0.0, points, 0, 0, mt5.ORDER_FILLING_FOK, magic, comment, reason,
                 mt5.ORDER_STATE_FILLED, self.now_us, self.now_us, position.identifier,
             ))  # fmt: skip
-        profit = self._profit(position, points, volume)
+        profit, swap = self._profit(position, points, volume), self._take_swap(position, points, volume)
         deal = self._book_deal(position.symbol, -position.sign, entry, ticket, position.identifier, volume, points, profit, reason,
-                               magic, comment)  # fmt: skip
+                               magic, comment, swap)  # fmt: skip
         position.volume, position.updated_us = round(position.volume - volume, 8), self.now_us
         if position.volume <= 1e-9:
             del self.ledger.positions[position.ticket]
@@ -417,12 +422,12 @@ class TradeServer:
 
     def _book_deal(
         self, symbol: str, sign: int, entry: int, order: int, position_id: int, volume: float, points: float, profit: float,
-        reason: int, magic: int, comment: str,
+        reason: int, magic: int, comment: str, swap: float = 0.0,
     ) -> BookDeal:  # fmt: skip
         commission = -self.lines[symbol].spec.commission_per_lot_side * volume
         deal = BookDeal(
             self.ledger.next_ticket(), order, self.now_us, mt5.DEAL_TYPE_BUY if sign > 0 else mt5.DEAL_TYPE_SELL, entry, magic,
-            position_id, reason, volume, points, commission, profit, symbol, comment,
+            position_id, reason, volume, points, commission, profit, symbol, comment, swap,
         )  # fmt: skip
         self.ledger.book(deal)
         return deal
@@ -460,14 +465,44 @@ class TradeServer:
         spec = self.lines[position.symbol].spec
         return profit_in_account(spec, self.market.account.currency, position.sign, position.open_points, points, volume)
 
+    def _accrue_swap(self, position: BookPosition) -> None:
+        """Count the nights since the last count for the volume that was held."""
+        position.lot_nights, position.swap_from_us = self._lot_nights(position), self.now_us
+
+    def _lot_nights(self, position: BookPosition) -> float:
+        if not self.market.account.charges_swap:
+            return 0.0
+        triple = self.lines[position.symbol].spec.triple_swap_weekday
+        return position.lot_nights + nights_held(self._clock, triple, position.swap_from_us, self.now_us) * position.volume
+
+    def _take_swap(self, position: BookPosition, points: float, volume: float) -> float:
+        """Return the swap that is due on part of a position, and take it off."""
+        self._accrue_swap(position)
+        is_all = volume >= position.volume - 1e-9
+        part = position.lot_nights if is_all else position.lot_nights * volume / position.volume
+        position.lot_nights -= part
+        return self._swap_worth(position, part, points)
+
+    def _swap_worth(self, position: BookPosition, lot_nights: float, points: float) -> float:
+        spec = self.lines[position.symbol].spec
+        return swap_in_account(spec, self.market.account.currency, position.sign, lot_nights, points) if lot_nights else 0.0
+
+    def swap_so_far(self, position: BookPosition) -> float:
+        """Return the swap that a position owes, negative, or has earned by now, at the last tick's price."""
+        _, bid, ask = self._quote_now(position.symbol)
+        return self._swap_worth(position, self._lot_nights(position), bid if position.sign > 0 else ask)
+
+    def _swaps_so_far(self) -> float:
+        return sum(self.swap_so_far(position) for position in self.ledger.positions.values())
+
     def floating(self, position: BookPosition) -> float:
         """Return a position's profit at the last tick."""
         _, bid, ask = self._quote_now(position.symbol)
         return self._profit(position, bid if position.sign > 0 else ask, position.volume)
 
     def equity(self) -> float:
-        """Return balance plus floating profit."""
-        return self.ledger.balance + sum(self.floating(position) for position in self.ledger.positions.values())
+        """Return balance plus floating profit and swap."""
+        return self.ledger.balance + sum(self.floating(position) for position in self.ledger.positions.values()) + self._swaps_so_far()
 
     def margin(self) -> float:
         """Return the margin in use; of hedged legs the larger counts."""
@@ -490,6 +525,7 @@ class TradeServer:
         floor = margin * self.market.account.stop_out_pct / 100.0
         bounds = {name: min(end, self.lines[name].history.first_at_or_after(before_us) - 1) for name, end in rows.items()}
         held = {position.symbol for position in self.ledger.positions.values()}
+        floor -= self._swaps_so_far()
         if self.ledger.balance + sum(self._worst(p, bounds) for p in self.ledger.positions.values()) > floor:
             return None
         return self._first_below(floor, {name: bounds.get(name, self.lines[name].row) for name in held})
