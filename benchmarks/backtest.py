@@ -82,13 +82,11 @@ def _numpy(files: list[str], size: int, pace: str, trades: str) -> Work:
     return _work(_numpy_date, files, size, pace, trades)
 
 
-def _numpy_date(
-    ts_us: Any, bid: Any, ask: Any, row: Any, side: Any, stop: Any, target: Any, exit_at_us: Any, entry_latency_us: Any, exit_latency_us: Any,
-    entry_slip: Any, exit_slip: Any, quote_wait_us: int,
-) -> tuple[Any, ...]:  # fmt: skip
+def _numpy_date(ts_us: Any, bid: Any, ask: Any, *arguments: Any) -> tuple[Any, ...]:
     """Run one date's orders as a user of numpy would: times by binary search, barriers by a comparison of the whole stretch."""
     import numpy as np
 
+    row, side, stop, target, exit_at_us, entry_latency_us, exit_latency_us, entry_slip, exit_slip, quote_wait_us = arguments
     made, free_row = [], 0
     arrival = np.searchsorted(ts_us, ts_us[row] + entry_latency_us)
     due = np.searchsorted(ts_us, exit_at_us)
@@ -110,12 +108,11 @@ def _numpy_date(
 _STOP, _TARGET, _TIME, _END, _PRICE_OFF, _INVALID = range(1, 7)
 
 
-def _numpy_trade(
-    ts_us: Any, bid: Any, ask: Any, entry: int, side: int, stop: int, target: int, due: int, exit_latency: int, entry_slip: int, exit_slip: int
-) -> tuple[int, int, float, float, int]:
+def _numpy_trade(ts_us: Any, bid: Any, ask: Any, entry: int, *order: Any) -> tuple[int, int, float, float, int]:
     """Return (entry row, exit row, entry, exit, reason) of one trade; a short is a long on mirrored prices."""
     import numpy as np
 
+    side, stop, target, due, exit_latency, entry_slip, exit_slip = order
     sign, leaving, paid = (1, bid, ask) if side > 0 else (-1, ask, bid)
     if not sign * stop < sign * leaving[entry] < sign * target:
         return -1, -1, 0.0, 0.0, _INVALID
@@ -127,19 +124,25 @@ def _numpy_trade(
     entered = float(paid[entry] + sign * entry_slip)
     if len(touched) and touched[first]:
         at = entry + 1 + first
-        return (entry, at, entered, float(leaving[at]), _STOP) if stretch[first] <= sign * stop else (entry, at, entered, float(target), _TARGET)
+        return (
+            (entry, at, entered, float(leaving[at]), _STOP)
+            if stretch[first] <= sign * stop
+            else (entry, at, entered, float(target), _TARGET)
+        )
     if closing < n:
         return entry, closing, entered, float(leaving[closing] - sign * exit_slip), _TIME
     return entry, n - 1, entered, float(leaving[n - 1]), _END
 
 
-SIDES = {**{name: _ours for name in OURS.values()}, **{name: _numpy for name in NUMPY.values()}}
+SIDES = {**dict.fromkeys(OURS.values(), _ours), **dict.fromkeys(NUMPY.values(), _numpy)}
 
 
 def measure(plan: Plan, size: int) -> list[Finding]:
     """Measure our side and numpy at both paces over the same ticks, and the other engines over the first of them at the sparse pace."""
     files = quotes.files(plan, size)
-    found = in_turn([*_own_sides(plan, files, size), *_engines(plan, files, size)], plan.rounds_of(ROUNDS), plan.work, plan.report, 1, False)
+    found = in_turn(
+        [*_own_sides(plan, files, size), *_engines(plan, files, size)], plan.rounds_of(ROUNDS), plan.work, plan.report, 1, False
+    )
     findings = [finding for pace in quotes.PACES for finding in _pace_findings(found, pace, size)]
     return findings + [_engine_finding(plan, found[OURS["sparse"]], found[name], size) for name in RATIOS if name in found]
 

@@ -54,9 +54,9 @@ def _backtest(events: Any) -> Any:
     return ROIVectorMarketDepthBacktest([asset.roi_lb(low - 100.0).roi_ub(high + 100.0)])
 
 
-def _strategy() -> Any:
+def _steps() -> tuple[Any, Any]:
+    """Return what sends a market order and waits for its response, and what holds a position until it is to end."""
     import numba as nb
-    import numpy as np
     from hftbacktest import GTC, MARKET
 
     @nb.njit  # type: ignore[untyped-decorator]
@@ -80,6 +80,16 @@ def _strategy() -> Any:
             if side * price <= side * stop or side * price >= side * target:
                 return True
         return True
+
+    return send, hold
+
+
+def _strategy() -> Any:
+    """Return the compiled strategy: order number, entry and exit price of its trades."""
+    import numba as nb
+    import numpy as np
+
+    send, hold = _steps()
 
     @nb.njit  # type: ignore[untyped-decorator]
     def run(hbt, at_ns, side, stop, target, exit_ns):  # type: ignore[no-untyped-def]

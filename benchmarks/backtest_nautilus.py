@@ -30,9 +30,7 @@ def _engine(date: tuple[Any, ...], strategy: Any, instrument: Any) -> Any:
     from nautilus_trader.model.objects import Money
     from nautilus_trader.persistence.wranglers import QuoteTickDataWrangler
 
-    quiet = BacktestEngineConfig(
-        logging=LoggingConfig(bypass_logging=True), risk_engine=RiskEngineConfig(bypass=True), run_analysis=False
-    )
+    quiet = BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True), risk_engine=RiskEngineConfig(bypass=True), run_analysis=False)
     engine = BacktestEngine(config=quiet)
     engine.add_venue(
         venue=instrument.id.venue,

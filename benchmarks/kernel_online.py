@@ -84,7 +84,9 @@ def measure(plan: Plan, size: int) -> list[Finding]:
         raise RuntimeError(f"Expected {limit.detail('sampled'):.0f} events as push_many samples, was {ours.detail('sampled'):.0f}.")
     mean, bare = _us_a_row(ours), _us_a_row(limit)
     note = f"{ours.rows:,} ticks of one date, {ours.detail('sampled'):.0f} sampled; {ours.in_words()}"
-    percentiles = f"p99 {timed.detail('p99_us'):.2f} us, best of {len(timed.rounds)} rounds, the clock's own time included; {timed.in_words()}"
+    percentiles = (
+        f"p99 {timed.detail('p99_us'):.2f} us, best of {len(timed.rounds)} rounds, the clock's own time included; {timed.in_words()}"
+    )
     return [
         Finding(NAME, mean, "us/tick mean", None, None, None, (TARGET,), ours.peak_mb, note, size),
         Finding(NAME, timed.detail("p50_us"), "us/tick p50", None, None, None, (TARGET,), timed.peak_mb, percentiles, size),

@@ -39,7 +39,9 @@ def bench(
             "backtest, walkforward), a group (data, models), or list."
         ),
     ] = "",
-    ticks: Annotated[str, typer.Option(help="Sizes in ticks (predict.one, walkforward: in rows), separated by commas; default: the benchmark's own.")] = "",
+    ticks: Annotated[
+        str, typer.Option(help="Sizes in ticks (predict.one, walkforward: in rows), separated by commas; default: the benchmark's own.")
+    ] = "",
     full: Annotated[bool, typer.Option("--full", help="The sizes of the targets (20 million ticks) instead of the short ones.")] = False,
     rounds: Annotated[int, typer.Option(min=0, help="Counted rounds of each side; 0: the benchmark's own.")] = 0,
     real: Annotated[

@@ -65,7 +65,7 @@ def _descend(nodes, places, levels, row):  # type: ignore[no-untyped-def]  # num
         for t in range(len(places)):
             node = nodes[places[t]]
             value = row[node.feature]
-            is_missing = np.int32(value != value)  # noqa: PLR0124  # true of NaN alone
+            is_missing = np.int32(value != value)  # true of NaN alone
             second = np.int32(value >= node.threshold) | (is_missing & np.int32(node.to_second))
             places[t] = node.first_child + (np.int32(node.steps) & second)
 

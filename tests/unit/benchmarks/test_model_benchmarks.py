@@ -48,7 +48,10 @@ def test_benchmark_of_models_at_a_tiny_size_fills_every_field(name: str, compari
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "rivals"),
-    [("predict.one", {"xgboost inplace_predict", "onnxruntime"}), ("backtest", {HFTBACKTEST, backtest_nautilus.NAME, *backtest.NUMPY.values()})],
+    [
+        ("predict.one", {"xgboost inplace_predict", "onnxruntime"}),
+        ("backtest", {HFTBACKTEST, backtest_nautilus.NAME, *backtest.NUMPY.values()}),
+    ],
 )
 def test_rivals_of_models_at_a_tiny_size_take_part(name: str, rivals: set[str], tmp_path: Path) -> None:
     made = load_settings().cache / "model_rivals"
@@ -163,7 +166,8 @@ def test_modules_of_rivals_import_nothing_but_the_standard_library() -> None:
     """A rival's interpreter has none of the project's packages."""
     import subprocess
 
-    code = "import sys; import benchmarks.backtest_hftbacktest, benchmarks.backtest_nautilus, benchmarks.predict_one; print(sorted(sys.modules))"
+    names = ", ".join(f"benchmarks.{name}" for name in ("backtest_hftbacktest", "backtest_nautilus", "predict_one"))
+    code = f"import sys, {names}; print(sorted(sys.modules))"
     root = Path(backtest.__file__).parents[1]
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert "'numpy'" not in done.stdout
