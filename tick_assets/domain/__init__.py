@@ -1,7 +1,10 @@
 """The domain: pure functions and values (numpy, numba, scipy, polars, xgboost, optuna, arch); no I/O, no framework.
 
 Where do I go to…?
-    change what a quote must be to count, or add a feature        `kernel`
+    add a feature, or see what each one means                     `features`
+    change what a quote must be to count                          `cleaning`
+    change when an event is sampled                               `clocks`
+    change how they run together, tick by tick and in batch       `kernel` (over `kernel_state`, `leaders`)
     change how a trade is filled, in labels and backtests alike   `fills`
     change labels                                                 `labels`
     change what the service says about an event                   `signals`
