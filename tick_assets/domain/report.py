@@ -15,17 +15,15 @@ from html import escape
 from tick_assets.domain.gates import Gate
 from tick_assets.domain.model_card import QUOTES_STATEMENT, SYNTHETIC_STATEMENT, VERDICT_CHAPTER, card_to_html
 from tick_assets.domain.page import document, section
+from tick_assets.domain.report_account import account_section
 from tick_assets.domain.report_data import ReportData, gate_figure, gate_needs, gate_word, money
-from tick_assets.domain.report_explanation import STYLE as FEATURE_STYLE
-from tick_assets.domain.report_explanation import attribution_section, drift_section
-from tick_assets.domain.report_performance import (
-    calibration_section,
-    equity_section,
-    figures_section,
-    stress_section,
-    trials_section,
-    walk_forward_section,
-)
+from tick_assets.domain.report_explanation import STYLE, attribution_section, drift_section
+from tick_assets.domain.report_gate_error import gate_error_section
+from tick_assets.domain.report_leaks import leaks_section
+from tick_assets.domain.report_learning import learning_section
+from tick_assets.domain.report_performance import calibration_section, equity_section, figures_section, stress_section, trials_section
+from tick_assets.domain.report_stress import rivals_section, surface_section
+from tick_assets.domain.report_walk_forward import walk_forward_section
 
 __all__ = ["ReportData", "render_report"]
 
@@ -97,9 +95,34 @@ def _gate_row(gate: Gate, reason: str) -> str:
     )
 
 
-def more_sections(data: ReportData) -> str:
-    """Return what other modules made."""
-    return "\n".join(data.more)
+def _walk_forward(data: ReportData) -> str:
+    return walk_forward_section(data.windows, data.account_currency)
+
+
+def _learning(data: ReportData) -> str:
+    found = data.learned
+    return learning_section(found.figures, data.test, found.test_dates, found.test_reliability, data.account_currency) if found else ""
+
+
+def _surface(data: ReportData) -> str:
+    return surface_section(data.surface, data.account_currency, data.test.figures.break_even_spread) if data.surface else ""
+
+
+def _rivals(data: ReportData) -> str:
+    return rivals_section(data.superiority, data.account_currency) if data.superiority else ""
+
+
+def _account(data: ReportData) -> str:
+    return account_section(data.account, "The test dates in one account") if data.account else ""
+
+
+def _gate_errors(data: ReportData) -> str:
+    found = data.gate_errors
+    return gate_error_section(found.rows, found.calibrated, found.is_of_this_policy) if found else ""
+
+
+def _leaks(data: ReportData) -> str:
+    return leaks_section(data.leaks) if data.leaks else ""
 
 
 def statement_section(data: ReportData) -> str:
@@ -134,13 +157,19 @@ SECTIONS: tuple[Section, ...] = (
     answer_section,
     tiles_section,
     gates_section,
+    _gate_errors,
     equity_section,
-    side_by_side(walk_forward_section, trials_section),
-    side_by_side(calibration_section, stress_section),
-    more_sections,
+    _walk_forward,
+    side_by_side(calibration_section, trials_section),
+    _learning,
+    stress_section,
+    _surface,
+    _rivals,
+    _account,
     figures_section,
     attribution_section,
     drift_section,
+    _leaks,
     statement_section,
     card_section,
     identities_section,

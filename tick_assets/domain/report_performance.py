@@ -55,20 +55,6 @@ def _date_ticks(hours: Int64Array) -> list[charts.Tick]:
     return [(float(i), f"{stamps[i].day} {stamps[i]:%b}") for i in firsts]
 
 
-def walk_forward_section(data: ReportData) -> str:
-    """Return the profit of each walk-forward window."""
-    values = [
-        charts.Bar(row.test_date, row.net_pnl, f"{row.test_date}: {money(row.net_pnl)} from {row.n_trades} trades") for row in data.windows
-    ]
-    note = "The chosen configuration refitted on a rolling window of dates, traded on the next date."
-    if not values:
-        return section("Walk-forward", note, "<p>No windows.</p>")
-    plot, y_ticks = charts.plot_of((-0.6, len(values) - 0.4), [bar.value for bar in values], charts.HALF, 260)
-    x_ticks = [(float(i), bar.label[5:]) for i, bar in enumerate(values)]
-    drawn = charts.axes(plot, x_ticks, y_ticks, "test date", data.account_currency) + charts.bars(plot, values)
-    return section("Walk-forward", note, charts.svg("Net profit per walk-forward window", plot, drawn))
-
-
 def trials_section(data: ReportData) -> str:
     """Return every configuration tried beside what the best of so many would show by luck."""
     figures = data.validation

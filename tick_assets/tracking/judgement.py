@@ -17,7 +17,7 @@ from tick_assets.domain import evaluation, gates, leak_firewall
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK
-from tick_assets.domain.leak_findings import Examination, Statement, count_leaks, state
+from tick_assets.domain.leak_findings import Examination, Statement, state
 from tick_assets.domain.learning import LearningFigures, Reliability, evaluate_learning, reliability
 from tick_assets.domain.passports import canonical_json, finite, sha256_hex
 from tick_assets.domain.signals import Strategy
@@ -301,13 +301,13 @@ def examine_leaks(case: Case) -> list[Examination]:
     return leak_firewall.examine(made)
 
 
-def find_leaks(case: Case, recorded_at: datetime) -> int:
-    """Run the leak firewall, keep a row for each finding and for each suspect that is cleared, and return the number of findings."""
+def find_leaks(case: Case, recorded_at: datetime) -> list[Examination]:
+    """Run the leak firewall, keep a row for each finding and for each suspect that is cleared, and return what was examined."""
     examined = examine_leaks(case)
     shared = {"symbol": case.symbol, "strategy": case.strategy_name, "version": case.version, "threshold": 0.0, "recorded_at": recorded_at}
     rows = [shared | _leak_row(statement) for statement in state(examined)]
     case.bench.lakehouse.replace_keys("evidence.leak_findings", rows, ("symbol", "strategy", "version"))
-    return count_leaks(examined)
+    return examined
 
 
 def _leak_row(statement: Statement) -> dict[str, Any]:

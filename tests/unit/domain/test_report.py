@@ -9,10 +9,11 @@ import pytest
 
 from tests.unit.domain.pages import Page
 from tests.unit.domain.report_values import small_report
-from tick_assets.domain import evaluation, gates, report, splits, training, walk_forward
+from tick_assets.domain import calibration, evaluation, gates, report, splits, training, walk_forward
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.kernel import FEATURE_NAMES
+from tick_assets.domain.report_data import GateErrors
 from tick_assets.domain.signals import Strategy
 
 Build = Callable[[float, int, int], TrainingSet]
@@ -110,9 +111,11 @@ def test_report_states_the_quotes_once() -> None:
     assert "Quotes are indicative" in report.render_report(replace(small_report(), card=None))
 
 
-def test_report_takes_sections_that_others_made(data: report.ReportData) -> None:
-    page = report.render_report(replace(data, more=("<section><h2>Another</h2></section>",)))
-    assert page.index("Trial ledger") < page.index("<h2>Another</h2>") < page.index("<h2>Where it comes from</h2>")
+def test_report_says_how_often_the_gate_is_wrong(data: report.ReportData) -> None:
+    errors = GateErrors([calibration.count_passes("break_even", None, [False] * 200)], "2024-02-01", True)
+    page = report.render_report(replace(data, gate_errors=errors))
+    assert page.index("<h2>Gates</h2>") < page.index("How often this gate is wrong") < page.index("<h2>Equity</h2>")
+    assert "How often this gate is wrong" not in report.render_report(data)
 
 
 def test_report_says_when_contributions_do_not_add_up() -> None:
