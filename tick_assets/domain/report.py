@@ -17,7 +17,8 @@ from tick_assets.domain.model_card import QUOTES_STATEMENT, SYNTHETIC_STATEMENT,
 from tick_assets.domain.page import document, section
 from tick_assets.domain.report_account import account_section
 from tick_assets.domain.report_data import ReportData, gate_figure, gate_needs, gate_word, money
-from tick_assets.domain.report_explanation import STYLE, attribution_section, drift_section
+from tick_assets.domain.report_explanation import STYLE as FEATURE_STYLE
+from tick_assets.domain.report_explanation import attribution_section, drift_section
 from tick_assets.domain.report_gate_error import gate_error_section
 from tick_assets.domain.report_leaks import leaks_section
 from tick_assets.domain.report_learning import learning_section
