@@ -74,7 +74,7 @@ def export_mt5(model: ModelArgument, out: OutOption, as_json: JsonOption = False
         find_verdict(bench.lakehouse, model)
         case = open_case(bench, model)
         market = parse_market_file(settings.market_path.read_text())
-        days, signals = tester_days(case, market), signals_of_case(case)
+        days, signals = exported_days(case, market), signals_of_case(case)
         try:
             report = write_tester_files(out, case.model_id, case.symbol, market, days, signals, reporter(as_json))
         except UnorderedServerTimeError as error:
@@ -87,7 +87,7 @@ def export_mt5(model: ModelArgument, out: OutOption, as_json: JsonOption = False
         say(file)
 
 
-def tester_days(case: Case, market: MarketFile) -> Iterator[ExportedDay]:
+def exported_days(case: Case, market: MarketFile) -> Iterator[ExportedDay]:
     """Yield the test dates with their ticks, and the minute bars that the simulated terminal makes of them."""
     from execution.recorded import holding_terminal, read_day
     from tick_assets.domain.ticks import day_start_us
