@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tick_assets.domain.attribution import Attribution
 from tick_assets.domain.drift import Drift
 from tick_assets.domain.evaluation import NO_PROFIT_DRAWDOWN_SHARE, TestResult, ValidationFigures, WindowRow
+from tick_assets.domain.feature_attribution import Attribution
 from tick_assets.domain.gates import NOT_FED, PASS, Gate, GateVerdict, format_figure
 from tick_assets.domain.model_card import ModelCard
 from tick_assets.domain.training import SearchResult

@@ -1,14 +1,14 @@
 """The report's sections on the features: what the model looks at, and whether the test's events resemble the training's.
 
-What belongs here: words and tables of both. What must not: figures (`attribution`, `drift`), the page (`report`).
+What belongs here: words and tables of both. What must not: figures (`feature_attribution`, `drift`), the page (`report`).
 """
 
 from __future__ import annotations
 
 from html import escape
 
-from tick_assets.domain.attribution import ADDITIVITY_TOLERANCE, Attribution, FeatureAttribution
 from tick_assets.domain.drift import MODERATE, MODERATE_PSI, STABLE, STRONG, STRONG_PSI, TOO_FEW, Drift, FeatureDrift
+from tick_assets.domain.feature_attribution import ADDITIVITY_TOLERANCE, Attribution, FeatureAttribution
 from tick_assets.domain.page import section, table_head, table_row
 from tick_assets.domain.report_data import ReportData, signed
 

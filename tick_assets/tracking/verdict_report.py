@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from tick_assets.domain.attribution import attribute
 from tick_assets.domain.drift import measure_drift
 from tick_assets.domain.evaluation import ValidationFigures, WindowRow
+from tick_assets.domain.feature_attribution import attribute
 from tick_assets.domain.labels import LABEL_SET
 from tick_assets.domain.model_card import CardFacts, ModelCard, make_card
 from tick_assets.domain.report_data import ReportData

@@ -8,8 +8,8 @@ from functools import lru_cache
 from importlib.resources import files
 
 from tick_assets.domain import calibration, gates
-from tick_assets.domain.attribution import attribute
 from tick_assets.domain.drift import measure_drift
+from tick_assets.domain.feature_attribution import attribute
 from tick_assets.domain.kernel import FEATURE_SET, SAMPLING_CLOCK
 from tick_assets.domain.labels import LABEL_SET
 from tick_assets.domain.model_card import CardFacts, make_card

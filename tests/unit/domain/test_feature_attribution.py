@@ -5,7 +5,7 @@ import pytest
 import xgboost as xgb
 
 from tests.unit.domain.report_values import small_report
-from tick_assets.domain.attribution import attribute, rank_correlation, sample_rows
+from tick_assets.domain.feature_attribution import attribute, rank_correlation, sample_rows
 
 
 def stump(values: np.ndarray, target: np.ndarray) -> bytes:
