@@ -52,6 +52,8 @@ STYLE: Any = {
 }
 CHARACTER = 0.52
 """Mean width of a character in font sizes, a little generous."""
+TABLE_SIZE, WIDE_CHARACTER, GAP, WIDE_COLUMN = 7.0, 0.6, 0.016, 0.26
+"""Tables: their font size, the width of a character of names and digits, the room between columns, and what counts as a wide one."""
 BOLD = 1.2
 """How much wider bold characters are."""
 
@@ -348,16 +350,21 @@ class _Flow:
         widths = _column_widths(table, shown)
         places = [LEFT + sum(widths[:i]) for i in range(len(shown))]
         for number, row in enumerate((table.head, *table.rows)):
-            lines = [_wrapped(row[i], width - 0.012, 7.0) for i, width in zip(shown, widths, strict=True)]
+            lines = [
+                _wrapped(row[i], width - GAP + 0.004, TABLE_SIZE * WIDE_CHARACTER / CHARACTER)
+                for i, width in zip(shown, widths, strict=True)
+            ]
             style = {"color": SOFT, "weight": "bold"} if number == 0 else {}
-            self.cells(list(zip(places, lines, strict=True)), 7.0, **style)
+            self.cells(list(zip(places, lines, strict=True)), TABLE_SIZE, **style)
 
 
 def _column_widths(table: CardTable, shown: Sequence[int]) -> list[float]:
-    """Share the page's width by the longest cell of each column, none below a tenth and none above a half."""
+    """Return each column's share of the page: what its longest cell needs; where that is too much, the wide ones share what is left."""
     longest = [max(len(row[i]) for row in (table.head, *table.rows)) for i in shown]
-    bounded = [min(max(length, 8), 64) for length in longest]
-    return [(RIGHT - LEFT) * length / max(90, sum(bounded)) for length in bounded]
+    needed = [max(length, 6) * TABLE_SIZE * WIDE_CHARACTER / (PAGE[0] * 72) + GAP for length in longest]
+    wide = sum(width for width in needed if width > WIDE_COLUMN)
+    left = RIGHT - LEFT - (sum(needed) - wide)
+    return [width * min(1.0, left / wide) if width > WIDE_COLUMN else width for width in needed]
 
 
 def _card_pages(data: ReportData) -> list[Figure]:
