@@ -24,8 +24,8 @@ SYNTHETIC_STATEMENT = (
 )
 QUOTES_STATEMENT = (
     "Quotes are indicative: a vendor's best bid and ask, not executable prices of an account. Commission, delay and slippage are "
-    "assumptions of the market file. Swap is not charged: no position crosses a UTC date, but one held over the broker's rollover "
-    "would pay it."
+    "assumptions of the market file. Swap of a position held over the broker's midnight is charged only where that file says so "
+    "(`charges_swap`); no position crosses a UTC date."
 )
 NOT_STATEMENTS = (
     "No depth: one bid and one ask a tick, and nothing of what stands behind them. A larger order than the displayed size would move them.",
@@ -215,7 +215,7 @@ def _costs(facts: CardFacts) -> Chapter:
         ("slippage", f"{instrument.slippage_mean_points:g} points on average, always against us"),
         ("delay", f"{market.latency_median_ms:g} ms in the median (log-normal, sigma {market.latency_sigma:g})"),
         ("size", f"{facts.strategy.max_position:g} lots of {instrument.contract_size:g}"),
-        ("swap", "not charged"),
+        ("swap", "charged over the broker's midnight" if market.account.charges_swap else "not charged (`charges_swap` is false)"),
     )
     return Chapter(
         "Costs",

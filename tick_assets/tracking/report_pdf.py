@@ -211,13 +211,14 @@ def _plain_numbers(axis: Any) -> None:
 
 
 def _windows(axes: Axes, data: ReportData) -> None:
-    profits = [window.net_pnl for window in data.windows]
+    windows = of_kind(data.windows, ROLLING)
+    profits = [window.net_pnl for window in windows]
     axes.bar(range(len(profits)), profits, color=[GOOD if profit > 0 else BAD for profit in profits], alpha=0.8)
     step = max(1, -(-len(profits) // 6))
-    axes.set_xticks(range(0, len(profits), step), [window.test_date[5:] for window in data.windows[::step]])
+    axes.set_xticks(range(0, len(profits), step), [window.test_date[5:] for window in windows[::step]])
     axes.set_xlim(-0.6, max(4, len(profits)) - 0.4)
     axes.axhline(0, color=SOFT, lw=0.7)
-    axes.set_title(f"Walk-forward windows, {data.account_currency}")
+    axes.set_title(f"Rolling walk-forward windows, {data.account_currency}")
     axes.grid(axis="x", visible=False)
     _plain_numbers(axes.yaxis)
 
