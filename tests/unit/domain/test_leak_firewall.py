@@ -189,6 +189,13 @@ def test_other_symbol_as_it_was_known_is_cleared(clean: LeakCase) -> None:
     assert findings_of(leak_firewall.examine(case)) == []
 
 
+@pytest.mark.parametrize(("seconds", "culprits"), [(0, set()), (-3, set()), (1, {plant.CULPRIT})])
+def test_kernel_beside_a_leader_may_read_what_was_known(clean: LeakCase, seconds: int, culprits: set[str]) -> None:
+    kernel = leakage.by_date_led(plant.beside_a_leader(seconds), plant.OTHER)
+    history = History(clean.events.dates[:2], clean.events.ticks[:2], {plant.OTHER: other_symbol(1, 0)})
+    assert {finding.culprit for finding in findings_of(leakage.examine_features(kernel, history))} == culprits
+
+
 def test_one_stored_bit_that_differs_is_found(events: TrainingSet) -> None:
     features = events.features.copy()
     features[700, 5] = np.nextafter(features[700, 5], np.inf)
