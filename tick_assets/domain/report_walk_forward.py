@@ -64,7 +64,7 @@ def _table(summaries: Sequence[KindSummary], account_currency: str) -> str:
     head = table_head(
         ["Windows"],
         ["Earned", "Share", "Not seen, earned", f"Net, {account_currency}", "Trades"],
-        ["Sharpe ratio over the windows", "Sharpe ratio by dates since the fit"],
+        ["Sharpe ratio over the windows", "Sharpe ratio by dates since the fit, same dates"],
     )
     return f"<table>{head}{''.join(_row(each) for each in summaries)}</table>"
 

@@ -346,7 +346,7 @@ class KindSummary:
     """What the windows of one kind show together; `unseen` are those whose test date played no part in choosing the configuration.
 
     `by_window` is the decay of a window's Sharpe ratio over the windows' numbers (does the edge fade), `by_age` over trading dates since
-    the fit (does a model fade).
+    the fit (does a model fade; `age_decay`).
     """
 
     kind: str
@@ -381,7 +381,6 @@ def summarize(windows: Sequence[WindowRow]) -> tuple[KindSummary, ...]:
 
 def _summary(kind: str, windows: Sequence[WindowRow]) -> KindSummary:
     unseen = [row for row in windows if not row.is_searched]
-    aged = [each for row in windows for each in row.ages]
     return KindSummary(
         kind=kind,
         windows=len(windows),
@@ -391,5 +390,20 @@ def _summary(kind: str, windows: Sequence[WindowRow]) -> KindSummary:
         unseen_windows=len(unseen),
         unseen_winning=sum(row.is_profitable for row in unseen),
         by_window=decay([row.window for row in windows], [row.sharpe for row in windows]),
-        by_age=decay([each.age for each in aged], [each.sharpe for each in aged]),
+        by_age=age_decay(windows),
     )
+
+
+def age_decay(windows: Sequence[WindowRow]) -> Decay | None:
+    """Return how Sharpe ratios fall with a model's age, on dates that models of several ages traded.
+
+    Ages and ratios are taken from their date's mean (a fixed effect a date), so that a market that fades is no model that ages.
+    """
+    by_date: dict[str, list[AgeRow]] = {}
+    for each in (each for row in windows for each in row.ages):
+        by_date.setdefault(each.test_date, []).append(each)
+    groups = [np.array([(each.age, each.sharpe) for each in rows], np.float64) for rows in by_date.values() if len(rows) > 1]
+    if not groups:
+        return None
+    within = np.concatenate([group - group.mean(axis=0) for group in groups]) + np.concatenate(groups).mean(axis=0)
+    return decay(within[:, 0].tolist(), within[:, 1].tolist())

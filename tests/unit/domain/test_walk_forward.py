@@ -187,6 +187,31 @@ def test_decay_of_too_few_points_is_none(time: list[float]) -> None:
     assert walk_forward.decay(time, [0.1] * len(time)) is None
 
 
+def _aged(window: int, sharpes: dict[int, float]) -> walk_forward.WindowRow:
+    """Return a window whose model traded date `window + age` with the given ratio."""
+    ages = tuple(walk_forward.AgeRow(age, str(window + age), 1, 0.0, sharpe) for age, sharpe in sharpes.items())
+    return walk_forward.WindowRow(window, "", "", str(window + 1), 1, 0.0, 0.0, 0.0, False, "", np.zeros(0), ages=ages)
+
+
+def test_age_decay_of_a_market_that_fades_is_none_of_the_models() -> None:
+    fading = [_aged(window, {age: 5.0 - (window + age) for age in (1, 2, 3)}) for window in range(4)]
+    found = walk_forward.age_decay(fading)
+    assert found is not None
+    assert found.slope == pytest.approx(0.0, abs=1e-12)
+
+
+def test_age_decay_of_models_that_fade_is_their_slope_whatever_the_date() -> None:
+    aging = [_aged(window, {age: 0.1 * (window + age) ** 2 - 0.3 * age for age in (1, 2, 3)}) for window in range(4)]
+    found = walk_forward.age_decay(aging)
+    assert found is not None
+    assert found.slope == pytest.approx(-0.3)
+    assert found.rank_correlation < -0.9
+
+
+def test_age_decay_of_one_age_is_none() -> None:
+    assert walk_forward.age_decay([_aged(window, {1: 0.5}) for window in range(4)]) is None
+
+
 def _table(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(3)
     features = random.normal(size=(rows, 5))
