@@ -145,8 +145,8 @@ def search(
 
     `events` must not hold test dates. `on_trial` is called after each trial, failed and pruned ones too. With a `log` every trial is kept
     before `on_trial` hears of it; trials that the log knows are told to the sampler and not computed again, so that a search that was
-    killed and started again ends as one that was not, bit for bit. Without a `sampler` the draws are random, which is what we measured to be
-    best here (docs/search.md); one that is given must be seeded and fresh.
+    killed and started again ends as one that was not, bit for bit. Without a `sampler` the draws are random: docs/search.md
+    has the figures. One that is given must be seeded and fresh.
     """
     judge = _Judge(events, strategy, market, n_threads, folds, embargo_us)
     known = log.known() if log else {}
