@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tick_assets.domain.sampling import DEFAULT_SAMPLING, Sampling, parse_sampling
+
 SYNTHETIC = "SYN", "synthetic"
 """What the symbols and the sources of made-up markets begin with."""
 
@@ -40,6 +42,7 @@ class Instrument:
     volume_step: float
     volume_max: float
     dukascopy_code: str
+    sampling: Sampling = DEFAULT_SAMPLING
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,17 @@ class Market:
                 f"Expected one of the symbols {known}, was {symbol!r}. Add a section [symbols.{symbol}] to the market file."
             ) from None
 
+    def sampling_of(self, symbol: str) -> Sampling:
+        """Return how a symbol is sampled and labelled; one that the file does not name has the defaults."""
+        return self.instruments[symbol].sampling if symbol in self.instruments else DEFAULT_SAMPLING
+
 
 def parse_market(text: str) -> Market:
     """Parse the market file's text; a missing key or an unsupported currency pair is a `ValueError`."""
     document = tomllib.loads(text)
     account = document["account"]["currency"]
     execution = document["execution"]
+    _check_leaders(document["symbols"])
     return Market(
         account_currency=account,
         seed=int(execution["seed"]),
@@ -80,7 +88,7 @@ def parse_market(text: str) -> Market:
 
 
 def _parse_instrument(symbol: str, values: Mapping[str, Any], account_currency: str) -> Instrument:
-    fields = Instrument.__dataclass_fields__.keys() - {"symbol"}
+    fields = Instrument.__dataclass_fields__.keys() - {"symbol", "sampling"}
     missing = sorted(fields - values.keys())
     if missing:
         raise ValueError(f"Expected the keys {missing} in [symbols.{symbol}] of the market file, found none. Add them.")
@@ -89,4 +97,13 @@ def _parse_instrument(symbol: str, values: Mapping[str, Any], account_currency: 
             f"Expected the account currency {account_currency} on one side of {symbol}, "
             f"was {values['base_currency']}/{values['profit_currency']}. Crosses need a conversion rate, which is not supported."
         )
-    return Instrument(symbol=symbol, **{name: values[name] for name in fields})
+    return Instrument(symbol=symbol, sampling=parse_sampling(symbol, values), **{name: values[name] for name in fields})
+
+
+def _check_leaders(symbols: Mapping[str, Mapping[str, Any]]) -> None:
+    for symbol, values in symbols.items():
+        if values.get("leader") and values["leader"] not in symbols:
+            raise ValueError(
+                f"Expected the leader of {symbol} to be a symbol of the market file, was {values['leader']!r}. "
+                f"Add [symbols.{values['leader']}] or remove the key."
+            )

@@ -10,15 +10,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from tick_assets.domain import evaluation, gates, leakage
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK, run_kernel
+from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, run_kernel
 from tick_assets.domain.passports import canonical_json, finite, sha256_hex
-from tick_assets.domain.signals import Strategy
+from tick_assets.domain.signals import Strategy, strategy_of
 from tick_assets.domain.splits import DateSplit, split_dates
 from tick_assets.domain.training import BoosterParams, Configuration, SearchResult, Trial, feature_ranges, fit_final, golden, search
 from tick_assets.lakehouse import hour_ledger
@@ -133,22 +133,23 @@ class Fitted:
 def make_candidate(case: Case, on_trial: Callable[[Trial], None]) -> Fitted:
     """Search on train and validation dates and fit the best configuration on both, purged against the test dates."""
     searched = case.events.on_dates(case.split.search)
-    result = search(searched, Strategy(name=case.strategy_name), case.bench.market, N_TRIALS, SEED, on_trial)
+    instrument = case.bench.market.instrument(case.symbol)
+    strategy = strategy_of(instrument, case.strategy_name)
+    result = search(searched, strategy, case.bench.market, N_TRIALS, SEED, on_trial)
     configuration = result.best.configuration
     model = fit_final(searched, configuration.booster, before=case.events.on_dates(case.split.test))
-    instrument = case.bench.market.instrument(case.symbol)
     record = {
         "symbol": case.symbol,
         "dataset_id": case.dataset.id,
         "code_commit": case.bench.code_commit,
         "model_sha256": sha256_hex(model),
         "configuration": asdict(configuration),
-        "strategy": asdict(replace(Strategy(name=case.strategy_name), threshold=configuration.threshold)),
+        "strategy": asdict(replace(strategy, threshold=configuration.threshold)),
         "split": asdict(case.split),
         "feature_set": FEATURE_SET,
         "features": list(FEATURE_NAMES),
         "feature_ranges": feature_ranges(searched),
-        "sampling_clock": SAMPLING_CLOCK,
+        "sampling_clock": instrument.sampling.clock,
         "price_factor": instrument.price_factor,
         "digits": instrument.digits,
         "is_synthetic": case.dataset.is_synthetic,
@@ -259,7 +260,8 @@ def find_leaks(case: Case, recorded_at: datetime) -> int:
     """Run the leak firewall on the first and last date of the window; return the number of findings, which are kept as rows."""
     places = sorted({0, len(case.events.dates) - 1})[:LEAK_DATES]
     factor = case.bench.market.instrument(case.symbol).price_factor
-    findings = [finding for place in places for finding in leakage.find_leaks(run_kernel, case.events.ticks[place], factor)]
+    kernel = partial(run_kernel, clock=case.record["sampling_clock"])
+    findings = [finding for place in places for finding in leakage.find_leaks(kernel, case.events.ticks[place], factor)]
     stated = [_leak_statement(finding) for finding in findings] or [_no_leak_statement(len(places))]
     shared = {"symbol": case.symbol, "strategy": case.strategy_name, "version": case.version, "threshold": 0.0, "recorded_at": recorded_at}
     rows = [shared | statement for statement in stated]

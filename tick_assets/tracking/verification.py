@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -183,4 +184,5 @@ def _openings(case: Case, verdict: Mapping[str, Any]) -> int:
 def _leaks(case: Case) -> int:
     places = np.unique([0, len(case.events.dates) - 1])[:LEAK_DATES]
     factor = case.bench.market.instrument(case.symbol).price_factor
-    return sum(len(leakage.find_leaks(run_kernel, case.events.ticks[int(place)], factor)) for place in places)
+    kernel = partial(run_kernel, clock=case.record["sampling_clock"])
+    return sum(len(leakage.find_leaks(kernel, case.events.ticks[int(place)], factor)) for place in places)
