@@ -48,13 +48,14 @@ def create_app(
     """Return the application; nothing is read or written before its start-up."""
     metrics = Metrics()
     log = SignalLog(settings.service_recent_signals)
-    model_store = ModelStore(object_store, probe, settings.public_key_file, clock, metrics, settings.service_model_limit_bytes)
+    market = parse_market(settings.read_market_text())
+    model_store = ModelStore(object_store, probe, settings.public_key_file, clock, metrics, settings.service_model_limit_bytes, market)
     recorder = Recorder(settings.recordings_dir)
     signal_evidence = EvidenceFiles(settings.evidence_dir / "signals")
     replay_evidence = EvidenceFiles(settings.evidence_dir / "replays")
     execution_evidence = EvidenceFiles(settings.evidence_dir / "executions")
     service = SignalService(
-        parse_market(settings.read_market_text()),
+        market,
         clock,
         model_store,
         recorder,

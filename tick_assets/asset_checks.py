@@ -111,7 +111,9 @@ def features_know_no_future(context: dg.AssetCheckExecutionContext, road: Road, 
     from tick_assets.lakehouse.leak_samples import read_samples
 
     samples = read_samples(road.lakehouse, scope.active(road.settings), dates_of(context.partition_keys))
-    return _leak_result({each.symbol: examine_events(each, kernel_of_clean_ticks()) for each in samples})
+    return _leak_result(
+        {each.symbol: examine_events(each, kernel_of_clean_ticks(road.market.instrument(each.symbol).sampling.clock)) for each in samples}
+    )
 
 
 @dg.asset_check(

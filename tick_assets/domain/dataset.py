@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_NAMES, run_kernel
+from tick_assets.domain.kernel import FEATURE_NAMES, SAMPLING_CLOCK, run_kernel
 from tick_assets.domain.labels import label_events
 from tick_assets.domain.signals import Strategy, event_id
 from tick_assets.domain.ticks import Float64Array, Int64Array, Ticks
@@ -40,6 +40,7 @@ class TrainingDay:
     long_net_bps: Float64Array
     short_net_bps: Float64Array
     ts_label_end_us: Int64Array
+    clock: str = SAMPLING_CLOCK
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def training_set(symbol: str, days: Sequence[TrainingDay], feature_names: tuple[
         ts_event_us=np.concatenate([day.ticks.ts_us[day.event_row] for day in ordered]),
         seq=np.concatenate([day.seq for day in ordered]),
         event_row=np.concatenate([day.event_row for day in ordered]),
-        event_id=tuple(event_id(symbol, day.date, int(seq)) for day in ordered for seq in day.seq),
+        event_id=tuple(event_id(symbol, day.date, int(seq), day.clock) for day in ordered for seq in day.seq),
         features=np.ascontiguousarray(np.concatenate([day.features for day in ordered])),
         feature_names=feature_names,
         sigma_points=np.concatenate([day.sigma_points for day in ordered]),
@@ -154,7 +155,7 @@ def clean_rows_of(tick_seq: Int64Array, event_seq: Int64Array) -> Int64Array:
 def day_from_ticks(symbol: str, date: str, raw: Ticks, market: Market, strategy: Strategy) -> TrainingDay:
     """Clean, sample and label the raw rows of one date in process: what Spark does, without the lake."""
     instrument = market.instrument(symbol)
-    batch = run_kernel(raw, instrument.price_factor)
+    batch = run_kernel(raw, instrument.price_factor, clock=instrument.sampling.clock)
     valid = batch.reason == 0
     clean = raw.take(valid)
     event_row = (np.cumsum(valid) - 1)[batch.event_row].astype(np.int64)
@@ -174,4 +175,5 @@ def day_from_ticks(symbol: str, date: str, raw: Ticks, market: Market, strategy:
         long_net_bps=long_net_bps,
         short_net_bps=short_net_bps,
         ts_label_end_us=ts_label_end_us,
+        clock=instrument.sampling.clock,
     )
