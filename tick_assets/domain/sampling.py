@@ -40,6 +40,10 @@ class Sampling:
 DEFAULT_SAMPLING = Sampling()
 
 
+class LeaderUnsupportedError(ValueError):
+    """A symbol has a leader where the leader's ticks can't be had."""
+
+
 def parse_sampling(symbol: str, values: Mapping[str, Any]) -> Sampling:
     """Return what a symbol's section says; an unknown key, clock or figure is a `ValueError`."""
     sampling = _section(symbol, values, "sampling", ("clock",))
@@ -53,6 +57,16 @@ def parse_sampling(symbol: str, values: Mapping[str, Any]) -> Sampling:
     if made.leader == symbol:
         raise ValueError(f"Expected another symbol as leader of {symbol}, was itself. Remove the key or name another one.")
     return made
+
+
+def refuse_leaders(samplings: Mapping[str, Sampling], where: str) -> None:
+    """Raise a `LeaderUnsupportedError` when a symbol has a leader, for a place that does not bring the leader's ticks to it."""
+    led = sorted(symbol for symbol, sampling in samplings.items() if sampling.leader)
+    if led:
+        raise LeaderUnsupportedError(
+            f"Expected symbols without a leader in {where}, was {', '.join(led)}: a leader is supported in the kernel and in training in "
+            f"process (`day_from_ticks`) only. Remove the key `leader` of [symbols.{led[0]}] from the market file."
+        )
 
 
 def _section(symbol: str, values: Mapping[str, Any], name: str, known: tuple[str, ...]) -> dict[str, Any]:

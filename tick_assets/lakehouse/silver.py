@@ -23,6 +23,7 @@ from pyiceberg.manifest import DataFile
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, REASONS, run_features, run_kernel
 from tick_assets.domain.labels import label_events, label_set_of
+from tick_assets.domain.sampling import refuse_leaders
 from tick_assets.domain.signals import Strategy, event_id, strategy_of
 from tick_assets.domain.ticks import MALFORMED_TS, Ticks
 from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
@@ -135,6 +136,7 @@ def event_files(
     runner: Runner, lakehouse: Lakehouse, partitions: Partitions, market: Market, strategy: Strategy | None = None
 ) -> dict[str, list[DataFile]]:
     """Write `silver.features` and `silver.labels` of the published ticks, in one pass; only events that could be traded have a label."""
+    refuse_leaders({symbol: market.sampling_of(symbol) for symbol in partitions.symbols}, "silver/features")
     work = partial(sample_day, market=market, strategy=strategy)
     return write_days(runner, lakehouse, TICKS, partitions.row_filter, lakehouse.snapshot_id(TICKS), work, (FEATURES, LABELS))
 
