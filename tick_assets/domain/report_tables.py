@@ -15,7 +15,7 @@ import polars as pl
 from tick_assets.domain import metrics
 from tick_assets.domain.backtest import HOUR_US, Trades
 from tick_assets.domain.drift import FeatureDrift
-from tick_assets.domain.evaluation import CalibrationRow, StressRow, WindowRow
+from tick_assets.domain.evaluation import CalibrationRow, StressRow
 from tick_assets.domain.feature_attribution import FeatureAttribution
 from tick_assets.domain.fills import EXIT_REASONS
 from tick_assets.domain.report_data import ReportData

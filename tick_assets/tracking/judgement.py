@@ -84,7 +84,7 @@ class Case:
     @cached_property
     def trial_log(self) -> StoredTrialLog:
         """Where this very search keeps its finished trials until the candidate is kept."""
-        code, strategy = running_code(self.bench.code_commit), Strategy(name=self.strategy_name)
+        code, strategy = running_code(self.bench.code_commit), strategy_of(self.bench.market.instrument(self.symbol), self.strategy_name)
         key = search_key(self.symbol, strategy, self.bench.market, self.dataset.id, code, SEED)
         return StoredTrialLog(self.bench.objects, self.symbol, self.strategy_name, key)
 
