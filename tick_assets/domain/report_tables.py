@@ -20,6 +20,7 @@ from tick_assets.domain.feature_attribution import FeatureAttribution
 from tick_assets.domain.fills import EXIT_REASONS
 from tick_assets.domain.report_data import ReportData
 from tick_assets.domain.ticks import Int64Array
+from tick_assets.domain.walk_forward import WindowRow
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 GATES = {
