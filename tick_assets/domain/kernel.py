@@ -80,15 +80,23 @@ _N_BASE = len(BASE_V1)
 
 
 @nb.njit(nogil=True)
-def _advance_valid(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, out):  # type: ignore[no-untyped-def]  # numba infers
-    """Take one valid row; return -1 when it is sampled (then `out` holds its features), else 0."""
-    move = accept(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size)
-    if is_between(integers, ts_us) or not strikes(integers, floats, ts_us, move, ts_us - integers[FIRST_TS] >= _WARM_UP_US):
-        return 0
+def _sample(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, out):  # type: ignore[no-untyped-def]  # numba infers
+    """Write the features of the tick that was just accepted."""
     event = observe(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size)
     fill_base(event, out)
     if integers[HAS_LEADER] > 0:
         fill_leader(event, out[_N_BASE:])
+
+
+@nb.njit(nogil=True)
+def _advance_valid(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, out):  # type: ignore[no-untyped-def]
+    """Take one valid row; return -1 when it is sampled (then `out` holds its features), else 0."""
+    move = accept(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size)
+    if is_between(integers, ts_us):
+        return 0
+    if not strikes(integers, floats, ts_us, move, ts_us - integers[FIRST_TS] >= _WARM_UP_US):
+        return 0
+    _sample(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, out)
     return -1
 
 
