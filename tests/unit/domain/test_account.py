@@ -97,6 +97,12 @@ def test_account_position_ends_with_its_date_by_default() -> None:
     assert ([OUTCOMES[code] for code in trades.reason], trades.exit_points.tolist()) == (["END_OF_DATA"], [110_010.0])
 
 
+def test_account_target_jumped_over_at_the_weekend_fills_at_its_level_and_no_better() -> None:
+    orders = replace(orders_of((0, -1, "2024-01-16T00:00:00")), target_points=np.array([109_800]))
+    trades = trade_account([Line(EUR, [FRIDAY, SUNDAY], orders, 1.0)], MARKET, crosses_dates=True).trades
+    assert ([OUTCOMES[code] for code in trades.reason], trades.exit_points.tolist()) == (["TARGET"], [109_800.0])
+
+
 def test_account_short_stop_jumped_over_within_a_date_fills_at_the_ask_behind_it() -> None:
     ticks = ticks_of(
         ("2024-01-08T10:00:00", 110_000, 110_002), ("2024-01-08T10:01:00", 110_000, 110_002), ("2024-01-08T11:30:00", 110_400, 110_410)
@@ -123,6 +129,15 @@ def test_account_session_close_refuses_what_comes_late() -> None:
     assert (outcomes(run), run.refusals()) == ([["TIME", "SESSION_CLOSING"]], {"SESSION_CLOSING": 1})
 
 
+def test_account_session_close_keeps_a_position_that_may_cross_dates_out_of_the_weekend() -> None:
+    orders = replace(orders_of((0, 1, "2024-01-16T00:00:00")), stop_points=np.array([109_900]))
+    line = Line(EUR, [CLOSING, SUNDAY], orders, 1.0)
+    kept = trade_account([line], MARKET, SESSION, crosses_dates=True).trades
+    held_on = trade_account([line], MARKET, crosses_dates=True).trades
+    assert ([OUTCOMES[code] for code in kept.reason], kept.exit_points.tolist()) == (["TIME"], [110_000.0])
+    assert ([OUTCOMES[code] for code in held_on.reason], held_on.exit_points.tolist()) == (["STOP"], [109_500.0])
+
+
 def test_account_without_a_session_rule_trades_to_the_end() -> None:
     assert outcomes(run_one(EUR, CLOSING, orders_of((3, 1, "2024-01-12T21:55:30")))) == [["TIME"]]
 
@@ -145,6 +160,12 @@ def test_market_file_has_terms_clock_and_swap_of_each_symbol() -> None:
     shown = [(each.swap_long_points, each.swap_short_points, each.triple_swap_weekday) for each in
              (market.instrument("EURUSD"), market.instrument("BTCUSD"))]  # fmt: skip
     assert shown == [(-7.0, 2.0, "wednesday"), (-300.0, -300.0, "friday")]
+
+
+def test_market_file_without_swap_charges_none() -> None:
+    lines = default_market_text().splitlines()
+    market = parse_market("\n".join(line for line in lines if "swap" not in line))
+    assert (market.instrument("EURUSD").swap_long_points, market.instrument("EURUSD").triple_swap_weekday) == (0.0, "wednesday")
 
 
 def test_market_file_with_an_unknown_weekday_names_it() -> None:
