@@ -126,7 +126,7 @@ def test(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
         for key, case in cases:
             rows[key] = {"model": case.model_id, **asdict(judgement.test(case))}
             curves[key] = (list(range(len(case.test.hourly_pnl))), case.test.hourly_pnl.cumsum().tolist())
-        account = account_metadata(trade_together([case for _, case in cases], road.market))
+        account = account_metadata(trade_together([case for _, case in cases], road.market), road.settings.reports_dir)
     return finish(context, report, rows, line_plot("equity on the test dates, USD by open hour", curves), **account)
 
 
