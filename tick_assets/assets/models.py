@@ -174,7 +174,7 @@ def test(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
             curves[key] = (list(range(len(case.test.hourly_pnl))), case.test.hourly_pnl.cumsum().tolist())
             rivals += [{"model": case.model_id, **asdict(row)} for row in robustness.keep_superiority(case).rows]
             surface += [{"model": case.model_id, **asdict(cell)} for cell in robustness.keep_surface(case)]
-        account = account_metadata(trade_together([case for _, case in cases], road.market))
+        account = account_metadata(trade_together([case for _, case in cases], road.market), road.settings.reports_dir)
     plot = line_plot("equity on the test dates, USD by open hour", curves)
     more = {"degradation": table(samples), "rivals": table(rivals), "stress_surface": table(surface)}
     return finish(context, report, rows, plot, stress_plot=_surface_plot(surface), **more, **account)

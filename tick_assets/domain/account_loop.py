@@ -100,7 +100,10 @@ def run_account(quotes, orders, lines, nights, limits):  # type: ignore[no-untyp
 
 @nb.njit(cache=True, nogil=True)
 def _fill(order, result, now, ts_us, bid, ask, quote_wait_us):  # type: ignore[no-untyped-def]
-    """Fill one order among its ticks, and note from when on it takes no room: as in `backtest.run_orders`."""
+    """Fill one order among its ticks, and note from when on it takes no room: in its line as `backtest.run_orders` has it.
+
+    A refusal is known to other lines when the terminal says it: at the tick that was to fill it, or when the wait for one is over.
+    """
     first, last = order.first, order.last
     entered, left, paid, received, why = fill_trade(
         ts_us[first:last], bid[first:last], ask[first:last], order.row - first, order.side, order.stop, order.target, order.exit_at_us,
@@ -112,8 +115,11 @@ def _fill(order, result, now, ts_us, bid, ask, quote_wait_us):  # type: ignore[n
         result.entry_points, result.exit_points = paid, received
         result.free_row, result.free_us = first + left, ts_us[first + left]
     else:
-        result.free_us = now + order.entry_latency_us
-        result.free_row = first + first_at_or_after(ts_us[first:last], order.row - first, result.free_us)
+        arrival = now + order.entry_latency_us
+        answer = first + first_at_or_after(ts_us[first:last], order.row - first, arrival)
+        result.free_row = answer
+        is_answered = answer < last and ts_us[answer] <= arrival + quote_wait_us
+        result.free_us = ts_us[answer] if is_answered else arrival + quote_wait_us
 
 
 @nb.njit(cache=True, nogil=True)

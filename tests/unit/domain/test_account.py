@@ -7,11 +7,13 @@ import pytest
 
 from execution.market import default_market_text
 from tests.unit.domain.accounts import EUR, JPY, MARKET, PATIENT, euro, held, orders_of, random_line, run_one, stamp, ticks_of, yen
-from tick_assets.domain.account import AccountLimits, AccountRun, Line, limits_of, trade_account
+from tests.unit.domain.slow_account import SlowAccount
+from tick_assets.domain.account import NO_LIMITS, AccountLimits, AccountRun, Line, limits_of, trade_account
 from tick_assets.domain.account_loop import OUTCOMES
 from tick_assets.domain.backtest import NO_STRESS, Orders, Stress, backtest
-from tick_assets.domain.instruments import AccountTerms, parse_market
+from tick_assets.domain.instruments import AccountTerms, Instrument, parse_market
 from tick_assets.domain.session_closes import SessionRule
+from tick_assets.domain.ticks import Ticks
 
 
 def outcomes(run: AccountRun) -> list[list[str]]:
@@ -95,6 +97,12 @@ def test_account_position_ends_with_its_date_by_default() -> None:
     assert ([OUTCOMES[code] for code in trades.reason], trades.exit_points.tolist()) == (["END_OF_DATA"], [110_010.0])
 
 
+def test_account_target_jumped_over_at_the_weekend_fills_at_its_level_and_no_better() -> None:
+    orders = replace(orders_of((0, -1, "2024-01-16T00:00:00")), target_points=np.array([109_800]))
+    trades = trade_account([Line(EUR, [FRIDAY, SUNDAY], orders, 1.0)], MARKET, crosses_dates=True).trades
+    assert ([OUTCOMES[code] for code in trades.reason], trades.exit_points.tolist()) == (["TARGET"], [109_800.0])
+
+
 def test_account_short_stop_jumped_over_within_a_date_fills_at_the_ask_behind_it() -> None:
     ticks = ticks_of(
         ("2024-01-08T10:00:00", 110_000, 110_002), ("2024-01-08T10:01:00", 110_000, 110_002), ("2024-01-08T11:30:00", 110_400, 110_410)
@@ -121,6 +129,15 @@ def test_account_session_close_refuses_what_comes_late() -> None:
     assert (outcomes(run), run.refusals()) == ([["TIME", "SESSION_CLOSING"]], {"SESSION_CLOSING": 1})
 
 
+def test_account_session_close_keeps_a_position_that_may_cross_dates_out_of_the_weekend() -> None:
+    orders = replace(orders_of((0, 1, "2024-01-16T00:00:00")), stop_points=np.array([109_900]))
+    line = Line(EUR, [CLOSING, SUNDAY], orders, 1.0)
+    kept = trade_account([line], MARKET, SESSION, crosses_dates=True).trades
+    held_on = trade_account([line], MARKET, crosses_dates=True).trades
+    assert ([OUTCOMES[code] for code in kept.reason], kept.exit_points.tolist()) == (["TIME"], [110_000.0])
+    assert ([OUTCOMES[code] for code in held_on.reason], held_on.exit_points.tolist()) == (["STOP"], [109_500.0])
+
+
 def test_account_without_a_session_rule_trades_to_the_end() -> None:
     assert outcomes(run_one(EUR, CLOSING, orders_of((3, 1, "2024-01-12T21:55:30")))) == [["TIME"]]
 
@@ -143,6 +160,12 @@ def test_market_file_has_terms_clock_and_swap_of_each_symbol() -> None:
     shown = [(each.swap_long_points, each.swap_short_points, each.triple_swap_weekday) for each in
              (market.instrument("EURUSD"), market.instrument("BTCUSD"))]  # fmt: skip
     assert shown == [(-7.0, 2.0, "wednesday"), (-300.0, -300.0, "friday")]
+
+
+def test_market_file_without_swap_charges_none() -> None:
+    lines = default_market_text().splitlines()
+    market = parse_market("\n".join(line for line in lines if "swap" not in line))
+    assert (market.instrument("EURUSD").swap_long_points, market.instrument("EURUSD").triple_swap_weekday) == (0.0, "wednesday")
 
 
 def test_market_file_with_an_unknown_weekday_names_it() -> None:
@@ -261,3 +284,55 @@ def test_account_never_holds_more_than_its_limit_and_refuses_only_at_it(seed: in
     assert max(open_at_entry) == 2
     assert run.refusals()["LIMIT_POSITIONS"] > 0
     assert len(trades) < len(trade_account(lines, QUICK).trades)
+
+
+# Against a slow account that looks at one stamp after the other.
+
+
+def busy_line(seed: int, instrument: Instrument, lots: float, step_us: int) -> Line:
+    """Return a Wednesday around the server's midnight, on stamps coarse enough for symbols to share many."""
+    random = np.random.default_rng(seed)
+    n, m = 300, 90
+    stamps = stamp("2024-01-10T21:59:30") + np.cumsum(random.integers(1, 8, n)) * step_us
+    level = 110_000 if instrument.profit_currency == "USD" else 148_000
+    bid = level + np.cumsum(random.integers(-9, 10, n))
+    ticks = Ticks(stamps, bid, bid + random.integers(0, 6, n), np.ones(n), np.ones(n))
+    row = np.sort(random.choice(n - 1, m, replace=False)).astype(np.int64)
+    side = random.choice([1, -1, 0], m).astype(np.int8)
+    anchor = np.where(side > 0, bid[row], ticks.ask_points[row])
+    whole = [random.integers(1, 6, m) * step_us - random.integers(0, 2, m) for _ in range(2)]
+    slips = [random.integers(0, 3, m) for _ in range(2)]
+    levels = [anchor - side * random.integers(3, 40, m), anchor + side * random.integers(3, 40, m)]
+    exits = stamps[row] + random.integers(1, 60, m) * step_us
+    orders = Orders(np.zeros(m, np.int32), row, side, *levels, exits, *(np.maximum(each, 1) for each in whole), *slips)
+    return Line(instrument, [ticks], orders, lots)
+
+
+LIMITS = [
+    NO_LIMITS,
+    AccountLimits(positions=2),
+    AccountLimits(positions_per_symbol=3, positions=4),
+    AccountLimits(gross_exposure=190_000.0),
+    AccountLimits(positions_per_symbol=2, leverage=50.0),
+]
+TIGHT = replace(MARKET, account=AccountTerms(balance=4_000.0), quote_wait_ms=200)
+
+
+def busy_lines(seed: int) -> list[Line]:
+    instruments = (EUR, JPY, replace(EUR, symbol="GBPUSD", swap_long_points=-400.0), EUR)
+    return [busy_line(10 * seed + i, each, 0.3 + 0.2 * i, 50_000) for i, each in enumerate(instruments)]
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("seed", range(8))
+def test_account_equals_the_slow_one(seed: int, limits: AccountLimits) -> None:
+    lines = busy_lines(seed)
+    run = trade_account(lines, TIGHT, limits)
+    slow = SlowAccount(lines, TIGHT, limits).run()
+    for place, wanted in enumerate(slow):
+        assert {i: OUTCOMES[code] for i, code in enumerate(run.outcomes[place]) if lines[place].orders.side[i]} == wanted
+
+
+def test_account_random_markets_reach_every_limit() -> None:
+    reasons = {reason for limits in LIMITS for reason in trade_account(busy_lines(0), TIGHT, limits).refusals()}
+    assert reasons == {"PRICE_OFF", "INVALID_STOPS", "LIMIT_SYMBOL", "LIMIT_POSITIONS", "LIMIT_EXPOSURE", "LIMIT_MARGIN"}
