@@ -1,7 +1,8 @@
 """Which model files are trusted, and why: the checks between a bundle's bytes and a model that answers.
 
 The order matters (each step protects the next): sizes, passport signature and chain, identity, model hash, verdict, features, a parse
-in a throw-away process, the Booster, the golden vectors. What must not live here: where bytes come from, or when to look.
+in a throw-away process, the predictor against the Booster, the golden vectors. What must not live here: where bytes come from, or when
+to look.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from serving.model_probe import ModelProbe
 from serving.object_store import ObjectMissingError, ObjectStore, ObjectTooLargeError
-from serving.predictor import BoosterPredictor, Predictor
+from serving.predictor import Predictor, PredictorError, open_predictor
 from serving.served_model import ServedModel
 from tick_assets.domain import passports
 from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK
@@ -94,20 +95,24 @@ def open_bundle(
     *,
     must_have_passed: bool,
     loaded_at_us: int,
+    sampling_clock: str = SAMPLING_CLOCK,
 ) -> ServedModel:
-    """Return the model of a bundle that passes every check, or raise `BundleRefusedError`."""
+    """Return the model of a bundle that passes every check, or raise `BundleRefusedError`.
+
+    `sampling_clock` is the one by which the service samples the symbol; a model of another one would be asked at the wrong moments.
+    """
     passport = _parse_json(files.passport, "PASSPORT_MALFORMED", "passport")
     payload = _verified_payload(passport, public_key)
     _check_identity(address, payload)
     _check_model_hash(address, payload, files.model)
     if must_have_passed:
         _check_verdict(payload)
-    _check_features(payload)
+    _check_features(payload, sampling_clock)
     low, high = _ranges_of(payload)
     reason = probe.check(files.model)
     if reason:
         raise BundleRefusedError("MODEL_UNPARSABLE", f"Expected a model that parses in a child process: {reason}.")
-    predictor = BoosterPredictor(files.model)
+    predictor = _open_predictor(files.model)
     _check_golden(predictor, files.golden)
     return ServedModel(
         symbol=address.symbol,
@@ -157,11 +162,11 @@ def _check_verdict(payload: Mapping[str, Any]) -> None:
         raise BundleRefusedError("VERDICT_NOT_PASSED", "Expected a passport whose verdict is a pass. Only such a model goes live.")
 
 
-def _check_features(payload: Mapping[str, Any]) -> None:
+def _check_features(payload: Mapping[str, Any], sampling_clock: str) -> None:
     was = (payload.get("feature_set"), payload.get("sampling_clock"), tuple(payload.get("features") or ()))
-    if was != (FEATURE_SET, SAMPLING_CLOCK, FEATURE_NAMES):
+    if was != (FEATURE_SET, sampling_clock, FEATURE_NAMES):
         raise BundleRefusedError(
-            "FEATURES_MISMATCH", f"Expected the features of {FEATURE_SET} at {SAMPLING_CLOCK}, was {was[:2]} and {len(was[2])} names."
+            "FEATURES_MISMATCH", f"Expected the features of {FEATURE_SET} at {sampling_clock}, was {was[:2]} and {len(was[2])} names."
         )
 
 
@@ -178,6 +183,13 @@ def _strategy_of(payload: Mapping[str, Any]) -> Strategy:
         return Strategy(**payload["strategy"])
     except TypeError as error:
         raise BundleRefusedError("PASSPORT_MALFORMED", f"Expected the parameters of a strategy: {error}.") from error
+
+
+def _open_predictor(model: bytes) -> Predictor:
+    try:
+        return open_predictor(model)
+    except PredictorError as error:
+        raise BundleRefusedError("PREDICTOR_MISMATCH", str(error)) from error
 
 
 def _check_golden(predictor: Predictor, content: bytes) -> None:

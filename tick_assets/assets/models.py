@@ -11,13 +11,18 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+from tick_assets.assets.account import account_metadata
 from tick_assets.assets.reporting import MODEL_OWNERS, Report, bar_plot, line_plot, now, reporting, table
+from tick_assets.domain.learning import LearningFigures, sample_of_test
 from tick_assets.domain.training import Trial
+from tick_assets.domain.walk_forward import WindowRow, of_kind, summarize
 from tick_assets.partitions import MODELS, models_of
 from tick_assets.resources import Road
-from tick_assets.tracking import judgement
+from tick_assets.tracking import judgement, robustness
+from tick_assets.tracking.account_view import trade_together
 from tick_assets.tracking.judgement import Bench, Case
-from tick_assets.tracking.model_log import log_candidate
+from tick_assets.tracking.model_log import log_candidate, log_learning
+from tick_assets.tracking.walk_forwards import run_walk_forward
 
 GROUP = "models"
 SINGLE_RUN = dg.BackfillPolicy.single_run()
@@ -99,45 +104,115 @@ def candidate(context: dg.AssetExecutionContext, road: Road, mlflow: dg.Resource
     return finish(context, report, rows, line_plot("out-of-fold equity of the best trial, USD by open hour", curves))
 
 
-@model_asset("validation", ["models/candidate"], {"python"})
+@model_asset("validation", ["models/candidate"], {"python", "mlflow"})
 def validation(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
-    """Overfitting statistics of the search: DSR in three forms, PBO, probability of an out-of-sample loss, MinTRL."""
+    """Overfitting statistics of the search, and what the model learned: learning curve, degradation, reliability, abstain band."""
+    learned: dict[str, LearningFigures] = {}
+    rows: dict[str, Mapping[str, Any]] = {}
     with reporting(context, "models/validation") as report:
-        found = {key: (case.model_id, judgement.validate(case)) for key, case in cases_of(context, road)}
-    rows = {key: {"model": model_id, **asdict(figures)} for key, (model_id, figures) in found.items()}
+        for key, case in cases_of(context, road):
+            learned[key] = judgement.learn(case)
+            log_learning(road.model_registry, case.record["mlflow_run_id"], learned[key])
+            rows[key] = {"model": case.model_id, **asdict(judgement.validate(case)), **_learning_row(learned[key])}
     names = list(rows)
     plot = bar_plot(
         "deflated Sharpe ratio: gate, 2014, 2025",
         names,
         {form: [rows[key][form] for key in names] for form in ("dsr", "dsr_2014", "dsr_2025")},
     )
-    return finish(context, report, rows, plot)
+    return finish(context, report, rows, plot, **_learning_metadata(learned))
+
+
+def _learning_row(figures: LearningFigures) -> dict[str, Any]:
+    band, reliability = figures.abstain, figures.reliability
+    return {
+        "best_round": figures.curve.best_round,
+        "brier": reliability.brier,
+        "expected_calibration_error": reliability.expected_calibration_error,
+        "abstain_below": band.low,
+        "abstain_above": band.high,
+        "abstained_share": band.abstained_share,
+        "net_bps_inside": band.net_bps_inside,
+        "net_bps_outside": band.net_bps_outside,
+    }
+
+
+def _learning_metadata(learned: Mapping[str, LearningFigures]) -> dict[str, dg.MetadataValue]:
+    """Return the learning curves, the degradation and the reliability diagrams of every model."""
+    curves = {f"{key} {name}": getattr(each.curve, name) for key, each in learned.items() for name in ("train", "validation")}
+    bins = {key: each.reliability.bins for key, each in learned.items()}
+    return {
+        "learning_curve": line_plot("log loss by boosting round", {name: (range(1, len(y) + 1), y) for name, y in curves.items()}),
+        "degradation": table([{"model": key, **asdict(sample)} for key, each in learned.items() for sample in each.samples]),
+        "reliability": line_plot(
+            "observed by predicted share, out-of-fold on validation dates",
+            {key: ([row.predicted for row in found], [row.observed for row in found]) for key, found in bins.items()},
+        ),
+    }
 
 
 @model_asset("test", ["models/validation"], {"python"})
 def test(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
-    """The test dates, traded once by the fitted model at bid and ask with costs, latency and slippage."""
+    """The test dates, opened on record and traded by the fitted model at bid and ask with costs, latency and slippage.
+
+    Beside it: simple rivals on the same events, and the same decisions in a grid of harsher markets.
+    """
     curves: dict[str, tuple[Sequence[Any], Sequence[float]]] = {}
     rows: dict[str, Mapping[str, Any]] = {}
+    samples: list[dict[str, Any]] = []
+    rivals: list[dict[str, Any]] = []
+    surface: list[dict[str, Any]] = []
     with reporting(context, "models/test") as report:
-        for key, case in cases_of(context, road):
-            rows[key] = {"model": case.model_id, **asdict(judgement.test(case))}
+        cases = cases_of(context, road)
+        for key, case in cases:
+            figures = judgement.test(case, now())
+            found = judgement.test_reliability(case)
+            scores = {"brier": found.brier, "expected_calibration_error": found.expected_calibration_error}
+            rows[key] = {"model": case.model_id, **asdict(figures), **scores, "test_openings": judgement.test_openings(case)}
+            known = [*judgement.learning_of(case).samples, sample_of_test(case.test, len(case.split.test))]
+            samples += [{"model": key, **asdict(sample)} for sample in known]
             curves[key] = (list(range(len(case.test.hourly_pnl))), case.test.hourly_pnl.cumsum().tolist())
-    return finish(context, report, rows, line_plot("equity on the test dates, USD by open hour", curves))
+            rivals += [{"model": case.model_id, **asdict(row)} for row in robustness.keep_superiority(case).rows]
+            surface += [{"model": case.model_id, **asdict(cell)} for cell in robustness.keep_surface(case)]
+        account = account_metadata(trade_together([case for _, case in cases], road.market))
+    plot = line_plot("equity on the test dates, USD by open hour", curves)
+    more = {"degradation": table(samples), "rivals": table(rivals), "stress_surface": table(surface)}
+    return finish(context, report, rows, plot, stress_plot=_surface_plot(surface), **more, **account)
+
+
+def _surface_plot(cells: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:
+    """Return net profit by multiple of the spread, a line a model and commission, at the slowest latency too."""
+    lines: dict[str, tuple[list[float], list[float]]] = {}
+    for cell in cells:
+        name = f"{cell['model']} latency x{cell['latency_multiple']:g} commission x{cell['commission_multiple']:g}"
+        x, y = lines.setdefault(name, ([], []))
+        x.append(cell["spread_multiple"])
+        y.append(cell["net_pnl"])
+    return line_plot("net profit on the test dates by multiple of the spread, USD", lines)
 
 
 @model_asset("walk_forward", ["models/test"], {"python", "iceberg"})
 def walk_forward(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
-    """Rolling windows, refitted with the frozen configuration; a row each in `evidence.walk_forward_windows`."""
+    """Rolling, anchored and reselected windows, refitted in each; a row each in `evidence.walk_forward_windows`.
+
+    A window that is finished is kept at once: a second start computes only what is missing.
+    """
     rows: dict[str, Mapping[str, Any]] = {}
     profits: dict[str, list[float]] = {}
     windows_of: list[dict[str, Any]] = []
+    summaries: list[dict[str, Any]] = []
     with reporting(context, "models/walk_forward") as report:
         for key, case in cases_of(context, road):
-            windows = judgement.walk_forward(case)
-            rows[key] = {"model": case.model_id, "windows": len(windows), "winning": sum(window.is_profitable for window in windows)}
-            profits[key] = [window.net_pnl for window in windows]
+            windows = run_walk_forward(case, partial(_log_window, context, key))
+            found = summarize(windows)
+            rows[key] = {"model": case.model_id, "windows": len(windows)} | {f"{each.kind}_share": each.share for each in found}
+            profits |= {f"{key} {each.kind}": [row.net_pnl for row in of_kind(windows, each.kind)] for each in found}
             windows_of += [{"model": case.model_id, **window.to_row()} for window in windows]
+            summaries += [{"model": case.model_id, **each.to_row()} for each in found]
     longest = max((len(values) for values in profits.values()), default=0)
     plot = bar_plot("net profit by window, USD", [str(i) for i in range(longest)], profits)
-    return finish(context, report, rows, plot, windows=table(windows_of))
+    return finish(context, report, rows, plot, windows=table(windows_of), kinds=table(summaries))
+
+
+def _log_window(context: dg.AssetExecutionContext, key: str, row: WindowRow) -> None:
+    context.log.info(f"event=window model={key} kind={row.kind} number={row.window} test_date={row.test_date} net_pnl={row.net_pnl:.2f}")

@@ -1,4 +1,4 @@
-"""What a model showed: figures of validation, test and walk-forward, and the ones that gates compare.
+"""What a model showed: figures of validation and test, and the ones that gates compare.
 
 What belongs here: putting backtest, search and metrics together into plain figures. What must not: thresholds (`gates`), tables.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,19 +19,9 @@ from tick_assets.domain.gates import Scenario
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.orders import FillDraws, Views, draw_fills, orders_from_views, signal_keys, views_of
 from tick_assets.domain.signals import Strategy
-from tick_assets.domain.splits import walk_forward_windows
 from tick_assets.domain.ticks import Float64Array, Int64Array
-from tick_assets.domain.training import (
-    N_THREADS,
-    Configuration,
-    Probabilities,
-    SearchResult,
-    fit_final,
-    is_in_range,
-    log_loss,
-    predict,
-    trade,
-)
+from tick_assets.domain.training import Configuration, Probabilities, SearchResult, is_in_range, log_loss, predict
+from tick_assets.domain.walk_forward import WindowRow, walk_forward_share
 
 NO_PROFIT_DRAWDOWN_SHARE = 999.0
 CALIBRATION_BINS = 10
@@ -122,27 +111,6 @@ class TestResult:
     hourly_pnl: Float64Array
     stress: tuple[StressRow, ...]
     calibration: tuple[CalibrationRow, ...]
-
-
-@dataclass(frozen=True)
-class WindowRow:
-    """One walk-forward window: refitted on its train dates, traded on the next one."""
-
-    window: int
-    train_from: str
-    train_to: str
-    test_date: str
-    n_trades: int
-    net_pnl: float
-    sharpe: float
-    log_loss: float
-    is_profitable: bool
-    model_sha256: str
-    hourly_pnl: Float64Array = field(repr=False)
-
-    def to_row(self) -> dict[str, Any]:
-        """Return plain values for a table row."""
-        return {name: value for name, value in asdict(self).items() if name != "hourly_pnl"}
 
 
 def ledger_hash(configuration: Configuration, dataset_id: str, code_commit: str) -> str:
@@ -271,53 +239,6 @@ def calibration(events: TrainingSet, probability: Probabilities, bins: int = CAL
     ordered = rows[np.argsort(probability[rows], kind="stable")]
     parts = [part for part in np.array_split(ordered, bins) if len(part)]
     return tuple(CalibrationRow(float(probability[part].mean()), float(events.target[part].mean()), len(part)) for part in parts)
-
-
-def walk_forward(
-    events: TrainingSet, configuration: Configuration, strategy: Strategy, market: Market, train_days: int, n_threads: int = N_THREADS
-) -> tuple[WindowRow, ...]:
-    """Refit one configuration on a rolling window of dates and trade each next date; draws are keyed by event."""
-    used = replace(strategy, threshold=configuration.threshold)
-    windows = walk_forward_windows(events.dates, train_days)
-    return tuple(
-        _walk_window(i, events, window.train, window.test, configuration, used, market, n_threads) for i, window in enumerate(windows)
-    )
-
-
-def _walk_window(
-    number: int,
-    events: TrainingSet,
-    train_dates: tuple[str, ...],
-    test_date: str,
-    configuration: Configuration,
-    strategy: Strategy,
-    market: Market,
-    n_threads: int,
-) -> WindowRow:
-    ahead = events.on_dates([test_date])
-    model = fit_final(events.on_dates(train_dates), configuration.booster, ahead, n_threads)
-    probability = predict(model, ahead.features)
-    trades = trade(ahead, probability, strategy, market, draw_fills(ahead.event_id, market.instrument(events.symbol), market))
-    series = hourly_pnl(trades, open_hours(ahead.ticks))
-    net_pnl = float(trades.net_pnl_account.sum())
-    return WindowRow(
-        window=number,
-        train_from=train_dates[0],
-        train_to=train_dates[-1],
-        test_date=test_date,
-        n_trades=len(trades),
-        net_pnl=net_pnl,
-        sharpe=metrics.sharpe_ratio(series),
-        log_loss=log_loss(probability, ahead.target, ahead.is_labelled),
-        is_profitable=net_pnl > 0,
-        model_sha256=hashlib.sha256(model).hexdigest(),
-        hourly_pnl=series,
-    )
-
-
-def walk_forward_share(windows: Sequence[WindowRow]) -> float | None:
-    """Return the share of windows that earned; one without trades did not. None without windows."""
-    return sum(row.is_profitable for row in windows) / len(windows) if windows else None
 
 
 def drawdown_share(out_of_fold: Float64Array, test: Float64Array) -> float:

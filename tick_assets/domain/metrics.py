@@ -39,6 +39,7 @@ class Overfitting:
     loss_probability: float
     slope: float
     combinations: int
+    adjusted_r2: float
 
 
 def sharpe_ratio(series: Float64Array) -> float:
@@ -155,8 +156,8 @@ def cscv(series: Float64Array, blocks: int = CSCV_BLOCKS, risk_free: float = 0.0
     """Run combinatorially symmetric cross-validation over the T x N profit series of all configurations.
 
     Blocks are contiguous and as equal as T allows; the metric is the Sharpe ratio. `pbo` is the share of choices in which the best in
-    sample ranks in the lower half outside; `loss_probability` the share in which its ratio there is below zero; `slope` that of a
-    regression of the best's outside ratio on its ratio in sample. A constant series has a ratio of zero.
+    sample ranks in the lower half outside; `loss_probability` the share in which its ratio there is below zero; `slope` and `adjusted_r2`
+    those of a regression of the best's outside ratio on its ratio in sample. A constant series has a ratio of zero.
     """
     periods, configurations = series.shape
     if blocks % 2 or blocks < 2 or periods < 2 * blocks:
@@ -175,6 +176,7 @@ def cscv(series: Float64Array, blocks: int = CSCV_BLOCKS, risk_free: float = 0.0
         loss_probability=float(np.mean(best_outside < 0)),
         slope=_slope(inside[rows, best], best_outside),
         combinations=len(chosen),
+        adjusted_r2=_adjusted_r2(inside[rows, best], best_outside),
     )
 
 
@@ -202,6 +204,15 @@ def _slope(x: Float64Array, y: Float64Array) -> float:
     deviation = x - x.mean()
     total = float(deviation @ deviation)
     return float(deviation @ (y - y.mean())) / total if total > 1e-24 else 0.0
+
+
+def _adjusted_r2(x: Float64Array, y: Float64Array) -> float:
+    """Return the adjusted R squared of a straight line; zero where a side is constant or there are too few points."""
+    left, right = x - x.mean(), y - y.mean()
+    total = float((left @ left) * (right @ right))
+    if len(x) < 3 or total <= 1e-24:
+        return 0.0
+    return 1.0 - (1.0 - float(left @ right) ** 2 / total) * (len(x) - 1) / (len(x) - 2)
 
 
 def mean_correlation(series: Float64Array) -> float:

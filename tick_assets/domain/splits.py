@@ -115,8 +115,18 @@ def _fold(start: Int64Array, end: Int64Array, rows: Int64Array, test: Int64Array
 
 def walk_forward_windows(dates: Sequence[str], train_days: int) -> tuple[WalkForwardWindow, ...]:
     """Roll over trading dates: `train_days` to fit, the next one to trade; too few dates shorten the fit, never the honesty."""
+    ordered, days = _ordered(dates, train_days)
+    return tuple(WalkForwardWindow(tuple(ordered[i - days : i]), ordered[i]) for i in range(days, len(ordered)))
+
+
+def anchored_windows(dates: Sequence[str], train_days: int) -> tuple[WalkForwardWindow, ...]:
+    """Grow over trading dates: all so far to fit, `train_days` at least, the next one to trade; the same test dates as rolling windows."""
+    ordered, days = _ordered(dates, train_days)
+    return tuple(WalkForwardWindow(tuple(ordered[:i]), ordered[i]) for i in range(days, len(ordered)))
+
+
+def _ordered(dates: Sequence[str], train_days: int) -> tuple[list[str], int]:
     ordered = sorted(set(dates))
     if len(ordered) < 2:
         raise TooFewDates(f"Expected at least 2 trading dates for walk-forward windows, was {len(ordered)}. Widen the window.")
-    days = min(train_days, len(ordered) - 1)
-    return tuple(WalkForwardWindow(tuple(ordered[i - days : i]), ordered[i]) for i in range(days, len(ordered)))
+    return ordered, min(train_days, len(ordered) - 1)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -23,12 +24,14 @@ from tick_assets.domain.dataset import BoolArray, TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.metrics import sharpe_ratio
 from tick_assets.domain.orders import FillDraws, draw_fills, orders_from_views, views_of
+from tick_assets.domain.quantisation import quantise
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.splits import EMBARGO_US, FOLDS, Fold, is_embargoed, meets_any, purged_folds
 from tick_assets.domain.ticks import Float64Array, Int64Array
+from tick_assets.domain.weights import sample_weights
 
 Probabilities = npt.NDArray[np.float32]
-COMPLETE, FAILED = "COMPLETE", "FAILED"
+COMPLETE, FAILED, PRUNED = "COMPLETE", "FAILED", "PRUNED"
 MAX_BIN = 64
 ASKS_PER_TRIAL = 5
 GOLDEN_ROWS = 64
@@ -79,7 +82,7 @@ class SearchSpace:
 
 @dataclass(frozen=True)
 class Trial:
-    """One distinct configuration that was tried. `hourly_pnl` and `sharpe` are zero when it failed."""
+    """One distinct configuration that was tried. `hourly_pnl` and `sharpe` are zero when it failed or was pruned."""
 
     number: int
     configuration: Configuration
@@ -90,6 +93,21 @@ class Trial:
     net_pnl: float
     hourly_pnl: Float64Array
     error: str = ""
+
+
+class TrialLog(ABC):
+    """Where the finished trials of one search are kept, so that a killed search goes on and does not begin again.
+
+    A log belongs to one search: whoever opens it sees to it that data, code, seed and space are the same (`trial_logs.search_key`).
+    """
+
+    @abstractmethod
+    def known(self) -> Mapping[str, Trial]:
+        """Return the trials kept so far by the hash of their configuration."""
+
+    @abstractmethod
+    def append(self, trial: Trial) -> None:
+        """Keep a trial durably: when this returns it survives the process."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +124,7 @@ class SearchResult:
 
     @property
     def profit_series(self) -> Float64Array:
-        """The T x N hourly profit of all configurations, failed ones as zeros."""
+        """The T x N hourly profit of all configurations, failed and pruned ones as zeros."""
         return np.column_stack([trial.hourly_pnl for trial in self.trials])
 
 
@@ -121,13 +139,20 @@ def search(
     n_threads: int = N_THREADS,
     folds: int = FOLDS,
     embargo_us: int = EMBARGO_US,
+    log: TrialLog | None = None,
+    sampler: optuna.samplers.BaseSampler | None = None,
 ) -> SearchResult:
     """Try `n_trials` distinct configurations on the train and validation dates, one after the other, repeatably by `seed`.
 
-    `events` must not hold test dates. `on_trial` is called after each trial, failed ones too.
+    `events` must not hold test dates. `on_trial` is called after each trial, failed and pruned ones too. With a `log` every trial is kept
+    before `on_trial` hears of it; trials that the log knows are told to the sampler and not computed again, so that a search that was
+    killed and started again ends as one that was not, bit for bit. Without a `sampler` the draws are random: docs/search.md
+    has the figures. One that is given must be seeded and fresh.
     """
     judge = _Judge(events, strategy, market, n_threads, folds, embargo_us)
-    study = optuna.create_study(direction="maximize", sampler=_quiet_sampler(seed))
+    known = log.known() if log else {}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=sampler or optuna.samplers.RandomSampler(seed=seed))
     seen: dict[str, Trial] = {}
     for _ in range(n_trials * ASKS_PER_TRIAL):
         if len(seen) == n_trials:
@@ -135,20 +160,34 @@ def search(
         asked = study.ask()
         configuration = (space or SearchSpace()).suggest(asked)
         if configuration.hash not in seen:
-            seen[configuration.hash] = judge.try_configuration(len(seen), configuration)
+            trial = known.get(configuration.hash)
+            if trial is None or trial.number != len(seen):
+                trial = judge.try_configuration(len(seen), configuration, may_prune=_has_completed(seen.values()))
+                if log is not None:
+                    log.append(trial)
+            seen[configuration.hash] = trial
             if on_trial is not None:
-                on_trial(seen[configuration.hash])
-        study.tell(asked, seen[configuration.hash].sharpe)
+                on_trial(trial)
+        _tell(study, asked, seen[configuration.hash])
     return judge.result(tuple(seen.values()))
 
 
-def _quiet_sampler(seed: int) -> optuna.samplers.BaseSampler:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.samplers.RandomSampler(seed=seed)
+def _has_completed(trials: Iterable[Trial]) -> bool:
+    """Tell whether a trial completed: none is pruned before, so that there is always one to judge."""
+    return any(trial.state == COMPLETE for trial in trials)
+
+
+def _tell(study: optuna.Study, asked: optuna.Trial, trial: Trial) -> None:
+    """Tell the sampler how a trial ended; the same words whether it was computed now or came from the log."""
+    states = {FAILED: optuna.trial.TrialState.FAIL, PRUNED: optuna.trial.TrialState.PRUNED}
+    if trial.state == COMPLETE:
+        study.tell(asked, trial.sharpe)
+    else:
+        study.tell(asked, state=states[trial.state])
 
 
 class _Judge:
-    """Tries configurations on fixed folds and draws; predictions of equal boosters are kept, since only the threshold differs."""
+    """Tries configurations on fixed folds and draws; boosters that differ in rounds or threshold only are fitted once."""
 
     def __init__(self, events: TrainingSet, strategy: Strategy, market: Market, n_threads: int, folds: int, embargo_us: int) -> None:
         self._events, self._strategy, self._market, self._n_threads = events, strategy, market, n_threads
@@ -158,41 +197,56 @@ class _Judge:
         labelled = np.flatnonzero(events.is_labelled)
         cut = purged_folds(events.ts_event_us[labelled], events.ts_label_end_us[labelled], folds, embargo_us)
         self._folds = tuple(Fold(labelled[fold.train], labelled[fold.test], fold.overlaps) for fold in cut)
-        self._matrices = [(matrix(events, fold.train), matrix(events, fold.test)) for fold in self._folds]
-        self._boosters: dict[BoosterParams, list[xgb.Booster]] = {}
+        self._matrices = [(training_matrix(events, fold.train), matrix(events, fold.test)) for fold in self._folds]
+        self._boosters: dict[tuple[int, BoosterParams], xgb.Booster] = {}
 
-    def try_configuration(self, number: int, configuration: Configuration) -> Trial:
+    def try_configuration(self, number: int, configuration: Configuration, may_prune: bool) -> Trial:
+        """Backtest one configuration; `may_prune` lets it end PRUNED when it has no view in the first half of the folds."""
         try:
-            probability = self._out_of_fold(configuration.booster)
+            if may_prune and not self._has_early_view(configuration):
+                return self._without_trades(number, configuration, PRUNED)
+            probability = self._out_of_fold(configuration.booster, len(self._folds))
         except xgb.core.XGBoostError as error:
-            return Trial(number, configuration, FAILED, 0, 0.0, float("nan"), 0.0, np.zeros(len(self._hours)), str(error))
+            return self._without_trades(number, configuration, FAILED, str(error))
         trades = self._trade(probability, configuration.threshold)
         series = hourly_pnl(trades, self._hours)
         net_pnl = float(trades.net_pnl_account.sum())
         loss = log_loss(probability, self._events.target, self._events.is_labelled)
         return Trial(number, configuration, COMPLETE, len(trades), sharpe_ratio(series), loss, net_pnl, series)
 
+    def _without_trades(self, number: int, configuration: Configuration, state: str, error: str = "") -> Trial:
+        return Trial(number, configuration, state, 0, 0.0, float("nan"), 0.0, np.zeros(len(self._hours)), error)
+
     def result(self, trials: tuple[Trial, ...]) -> SearchResult:
+        """Return the search with the best completed trial; none is a `RuntimeError`."""
         complete = [trial for trial in trials if trial.state == COMPLETE]
         if not complete:
             raise RuntimeError(f"Expected at least one trial to complete, was none of {len(trials)}. First error: {trials[0].error}")
         best = max(complete, key=lambda trial: (trial.sharpe, -trial.number))
-        probability = self._out_of_fold(best.configuration.booster)
+        probability = self._out_of_fold(best.configuration.booster, len(self._folds))
         trades = self._trade(probability, best.configuration.threshold)
         overlaps = sum(fold.overlaps for fold in self._folds)
         return SearchResult(trials, best, self._hours, probability, trades, overlaps, self._folds)
 
-    def _out_of_fold(self, params: BoosterParams) -> Probabilities:
-        """Predict every labelled event by the booster of the fold that did not see it; the others are NaN, which is FLAT."""
-        longest = replace(params, rounds=0)
-        boosters = self._boosters.get(longest)
-        if boosters is None or boosters[0].num_boosted_rounds() < params.rounds:
-            boosters = [train_booster(train, params, self._n_threads) for train, _ in self._matrices]
-            self._boosters[longest] = boosters
+    def _has_early_view(self, configuration: Configuration) -> bool:
+        early = self._out_of_fold(configuration.booster, max(1, len(self._folds) // 2))
+        return bool(np.any(views_of(early, configuration.threshold)))
+
+    def _out_of_fold(self, params: BoosterParams, folds: int) -> Probabilities:
+        """Predict the labelled events of the first folds by the booster that did not see them; all others are NaN, which is FLAT."""
         probability = np.full(len(self._events), np.nan, np.float32)
-        for fold, booster, (_, test) in zip(self._folds, boosters, self._matrices, strict=True):
-            probability[fold.test] = booster.predict(test, iteration_range=(0, params.rounds))
+        for place in range(folds):
+            predicted = self._booster(place, params).predict(self._matrices[place][1], iteration_range=(0, params.rounds))
+            probability[self._folds[place].test] = predicted
         return probability
+
+    def _booster(self, place: int, params: BoosterParams) -> xgb.Booster:
+        """Return the booster that did not see the fold at `place`; it may have more rounds than asked for."""
+        key = (place, replace(params, rounds=0))
+        found = self._boosters.get(key)
+        if found is None or found.num_boosted_rounds() < params.rounds:
+            found = self._boosters[key] = train_booster(self._matrices[place][0], params, self._n_threads)
+        return found
 
     def _trade(self, probability: Probabilities, threshold: float) -> Trades:
         return trade(self._events, probability, replace(self._strategy, threshold=threshold), self._market, self._draws)
@@ -209,12 +263,19 @@ def matrix(events: TrainingSet, rows: Int64Array) -> xgb.DMatrix:
     return xgb.DMatrix(events.features[rows], label=events.target[rows], feature_names=list(events.feature_names), nthread=1)
 
 
+def training_matrix(events: TrainingSet, rows: Int64Array) -> xgb.QuantileDMatrix:
+    """Return the rows to learn from as bins, weighed by the average uniqueness of their labels among these very rows."""
+    weights = sample_weights(events.ts_event_us[rows], events.ts_label_end_us[rows])
+    return quantise(events.features[rows], events.target[rows], weights, max_bin=MAX_BIN, feature_names=events.feature_names)
+
+
 def train_booster(train: xgb.DMatrix, params: BoosterParams, n_threads: int = N_THREADS) -> xgb.Booster:
     """Fit one booster; equal input gives equal trees, whatever ran before."""
-    return xgb.train(_to_xgboost(params, n_threads), train, num_boost_round=params.rounds)
+    return xgb.train(to_xgboost(params, n_threads), train, num_boost_round=params.rounds)
 
 
-def _to_xgboost(params: BoosterParams, n_threads: int) -> dict[str, Any]:
+def to_xgboost(params: BoosterParams, n_threads: int) -> dict[str, Any]:
+    """Return XGBoost's own parameters: what is chosen and what is fixed."""
     return {
         "objective": "binary:logistic",
         "tree_method": "hist",
@@ -235,7 +296,7 @@ def fit_final(
 ) -> bytes:
     """Fit on all labelled events, purged and embargoed against those of `before` when given, and return the model's JSON bytes."""
     rows = np.flatnonzero(events.is_labelled & ~_meets(events, before, embargo_us))
-    booster = train_booster(matrix(events, rows), params, n_threads)
+    booster = train_booster(training_matrix(events, rows), params, n_threads)
     return bytes(booster.save_raw("json"))
 
 
@@ -269,9 +330,10 @@ def golden(model: bytes, features: Float64Array, rows: int = GOLDEN_ROWS) -> Map
 def feature_ranges(events: TrainingSet) -> dict[str, tuple[float, float]]:
     """Return the range in which the model may speak: what it was fitted on, widened by its own width on both sides.
 
-    Beyond that an input is no tail of the market but a broken feed; service and backtest both stay FLAT there.
+    Beyond that an input is no tail of the market but a broken feed; service and backtest both stay FLAT there. A feature that is not known
+    (NaN: no leader) is in no range, and widens none.
     """
-    low, high = events.features.min(axis=0), events.features.max(axis=0)
+    low, high = np.fmin.reduce(events.features, axis=0), np.fmax.reduce(events.features, axis=0)
     width = high - low
     return {name: (float(low[i] - width[i]), float(high[i] + width[i])) for i, name in enumerate(events.feature_names)}
 

@@ -164,8 +164,9 @@ _DEFINITIONS = (
     ),
     TableDefinition(
         "evidence.walk_forward_windows",
-        f"{_MODEL}, window int, train_from date, train_to date, test_from date, test_to date, n_trades long, net_pnl double, sharpe double",
-        ("strategy", "version", "window"),
+        f"{_MODEL}, window int, train_from date, train_to date, test_from date, test_to date, n_trades long, net_pnl double, sharpe double,"
+        "kind string, is_searched bool, log_loss double, model_sha256 string, config_sha256 string",
+        ("strategy", "version", "kind", "window"),
     ),
     TableDefinition(
         "evidence.verdicts",

@@ -9,24 +9,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from tick_assets.domain import evaluation, gates, leak_firewall
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK
-from tick_assets.domain.leak_findings import Examination, Statement, count_leaks, state
+from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET
+from tick_assets.domain.leak_findings import Examination, Statement, state
+from tick_assets.domain.learning import LearningFigures, Reliability, evaluate_learning, reliability
 from tick_assets.domain.passports import canonical_json, finite, sha256_hex
-from tick_assets.domain.signals import Strategy
+from tick_assets.domain.signals import Strategy, strategy_of
 from tick_assets.domain.splits import DateSplit, split_dates
 from tick_assets.domain.training import BoosterParams, Configuration, SearchResult, Trial, feature_ranges, fit_final, golden, search
+from tick_assets.domain.trial_logs import search_key
+from tick_assets.domain.vault import Opening, count_decisions
+from tick_assets.domain.walk_forward import WindowRow, window_of
 from tick_assets.lakehouse import hour_ledger
 from tick_assets.lakehouse.catalog import Lakehouse
 from tick_assets.lakehouse.datasets import Dataset, fetch, read_training_set
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.tracking.candidates import CandidateStore
+from tick_assets.tracking.stored_trials import StoredTrialLog, logs_of, running_code
+from tick_assets.tracking.vault_records import VaultRecords
 
 VERDICT_INDEX = "verdicts/index.json"
 N_TRIALS = 20
@@ -74,6 +80,24 @@ class Case:
     @cached_property
     def split(self) -> DateSplit:
         return split_dates(self.events.dates)
+
+    @cached_property
+    def trial_log(self) -> StoredTrialLog:
+        """Where this very search keeps its finished trials until the candidate is kept."""
+        code, strategy = running_code(self.bench.code_commit), strategy_of(self.bench.market.instrument(self.symbol), self.strategy_name)
+        key = search_key(self.symbol, strategy, self.bench.market, self.dataset.id, code, SEED)
+        return StoredTrialLog(self.bench.objects, self.symbol, self.strategy_name, key)
+
+    @property
+    def vault(self) -> VaultRecords:
+        return VaultRecords(self.bench.objects, self.symbol, self.strategy_name)
+
+    @cached_property
+    def opening(self) -> Opening:
+        """What this model opens; when it did so is on record alone (`vault`)."""
+        record, dates = self.record, self.split.test
+        names = (self.symbol, self.strategy_name, record["model_sha256"], dates, record["dataset_id"], record["code_commit"], self.version)
+        return Opening(*names, opened_at=datetime.max.replace(tzinfo=UTC))
 
     @cached_property
     def version(self) -> str:
@@ -130,24 +154,29 @@ class Fitted:
 
 
 def make_candidate(case: Case, on_trial: Callable[[Trial], None]) -> Fitted:
-    """Search on train and validation dates and fit the best configuration on both, purged against the test dates."""
+    """Search on train and validation dates and fit the best configuration on both, purged against the test dates.
+
+    A search that was killed goes on where its log ends.
+    """
     searched = case.events.on_dates(case.split.search)
-    result = search(searched, Strategy(name=case.strategy_name), case.bench.market, N_TRIALS, SEED, on_trial)
+    case.trial_log.begin(case.dataset.id, case.bench.code_commit)
+    instrument = case.bench.market.instrument(case.symbol)
+    strategy = strategy_of(instrument, case.strategy_name)
+    result = search(searched, strategy, case.bench.market, N_TRIALS, SEED, on_trial, log=case.trial_log)
     configuration = result.best.configuration
     model = fit_final(searched, configuration.booster, before=case.events.on_dates(case.split.test))
-    instrument = case.bench.market.instrument(case.symbol)
     record = {
         "symbol": case.symbol,
         "dataset_id": case.dataset.id,
         "code_commit": case.bench.code_commit,
         "model_sha256": sha256_hex(model),
         "configuration": asdict(configuration),
-        "strategy": asdict(replace(Strategy(name=case.strategy_name), threshold=configuration.threshold)),
+        "strategy": asdict(replace(strategy, threshold=configuration.threshold)),
         "split": asdict(case.split),
         "feature_set": FEATURE_SET,
         "features": list(FEATURE_NAMES),
         "feature_ranges": feature_ranges(searched),
-        "sampling_clock": SAMPLING_CLOCK,
+        "sampling_clock": instrument.sampling.clock,
         "price_factor": instrument.price_factor,
         "digits": instrument.digits,
         "is_synthetic": case.dataset.is_synthetic,
@@ -166,7 +195,7 @@ def completeness_of(case: Case) -> float:
 
 
 def keep_candidate(case: Case, fitted: Fitted, version: str, mlflow_run_id: str, recorded_at: datetime) -> None:
-    """Hand the candidate on under its version; the pointer to it is written last."""
+    """Hand the candidate on under its version; the pointer to it is written last. Then the search's log has served."""
     case.store.write_model(version, fitted.model, fitted.golden)
     case.store.write_search(version, fitted.result)
     record = fitted.record | {
@@ -175,11 +204,31 @@ def keep_candidate(case: Case, fitted: Fitted, version: str, mlflow_run_id: str,
         "mlflow_run_id": mlflow_run_id,
     }
     case.store.write(version, "candidate", record)
-    case.bench.lakehouse.replace_keys("evidence.trials", _trial_rows(case, fitted, version, recorded_at), ("symbol", "strategy", "version"))
+    _record_trials(case, fitted.result.trials, version, (case.dataset.id, case.bench.code_commit), recorded_at)
     case.store.write_latest(version)
+    _close_logs(case, recorded_at)
 
 
-def _trial_rows(case: Case, fitted: Fitted, version: str, recorded_at: datetime) -> list[dict[str, Any]]:
+def _close_logs(case: Case, recorded_at: datetime) -> None:
+    """Remove the logs of the symbol and strategy; what other, abandoned searches tried enters the trial ledger first."""
+    for log in logs_of(case.bench.objects, case.symbol, case.strategy_name):
+        if log.key != case.trial_log.key:
+            identity = log.identity()
+            tried = tuple(log.known().values())
+            of = (identity["dataset_id"], identity["code_commit"])
+            _record_trials(case, tried, f"abandoned-{log.key[:12]}", of, recorded_at)
+        log.remove()
+
+
+def _record_trials(case: Case, trials: Sequence[Trial], version: str, of: tuple[str, str], recorded_at: datetime) -> None:
+    """Write trials to the ledger; `of` is the dataset and the code commit that they were tried with."""
+    rows = _trial_rows(case, trials, version, *of, recorded_at)
+    case.bench.lakehouse.replace_keys("evidence.trials", rows, ("symbol", "strategy", "version"))
+
+
+def _trial_rows(
+    case: Case, trials: Sequence[Trial], version: str, dataset_id: str, code_commit: str, recorded_at: datetime
+) -> list[dict[str, Any]]:
     return [
         {
             "symbol": case.symbol,
@@ -188,15 +237,15 @@ def _trial_rows(case: Case, fitted: Fitted, version: str, recorded_at: datetime)
             "trial": trial.number,
             "params_json": canonical_json(asdict(trial.configuration)).decode(),
             "state": trial.state,
-            "config_sha256": evaluation.ledger_hash(trial.configuration, case.dataset.id, case.bench.code_commit),
-            "dataset_id": case.dataset.id,
-            "code_commit": case.bench.code_commit,
+            "config_sha256": evaluation.ledger_hash(trial.configuration, dataset_id, code_commit),
+            "dataset_id": dataset_id,
+            "code_commit": code_commit,
             "sharpe": trial.sharpe,
             "n_trades": trial.n_trades,
             "threshold": trial.configuration.threshold,
             "recorded_at": recorded_at,
         }
-        for trial in fitted.result.trials
+        for trial in trials
     ]
 
 
@@ -215,43 +264,35 @@ def validate(case: Case) -> evaluation.ValidationFigures:
     return figures
 
 
-def test(case: Case) -> evaluation.TestFigures:
-    """Open the test dates for the fitted model and hand the figures on."""
+def learn(case: Case) -> LearningFigures:
+    """Compute learning curve, degradation, reliability and abstain band from train and validation dates, and hand them on."""
+    searched = case.events.on_dates(case.split.search)
+    figures = evaluate_learning(case.search_result, searched, case.split, case.strategy, case.bench.market)
+    case.store.write(case.version, "learning", figures.to_dict())
+    return figures
+
+
+def learning_of(case: Case) -> LearningFigures:
+    """Return the figures that the validation stage handed on."""
+    return LearningFigures.from_dict(case.store.read(case.version, "learning"))
+
+
+def test_reliability(case: Case) -> Reliability:
+    """Return the reliability of the fitted model on the opened test dates."""
+    return reliability(case.events.on_dates(case.split.test), case.test.probability)
+
+
+def test(case: Case, opened_at: datetime) -> evaluation.TestFigures:
+    """Record the opening of the test dates, look at them with the fitted model, and hand the figures on."""
+    case.vault.record(replace(case.opening, opened_at=opened_at))
     figures = case.test.figures
     case.store.write(case.version, "test", asdict(figures))
     return figures
 
 
-def walk_forward(case: Case) -> tuple[evaluation.WindowRow, ...]:
-    """Refit the frozen configuration window by window, and hand the rows on."""
-    windows = evaluation.walk_forward(
-        case.events, case.configuration, case.strategy, case.bench.market, case.bench.policy.walk_forward_train_days
-    )
-    rows = [
-        {
-            "symbol": case.symbol,
-            "strategy": case.strategy_name,
-            "version": case.version,
-            "window": window.window,
-            "train_from": date.fromisoformat(window.train_from),
-            "train_to": date.fromisoformat(window.train_to),
-            "test_from": date.fromisoformat(window.test_date),
-            "test_to": date.fromisoformat(window.test_date),
-            "n_trades": window.n_trades,
-            "net_pnl": window.net_pnl,
-            "sharpe": window.sharpe,
-        }
-        for window in windows
-    ]
-    case.bench.lakehouse.replace_keys("evidence.walk_forward_windows", rows, ("symbol", "strategy", "version"))
-    handed_on = [{**window.to_row(), "hourly_pnl": window.hourly_pnl.tolist()} for window in windows]
-    case.store.write(case.version, "walk_forward", {"windows": handed_on})
-    return windows
-
-
-def windows_of(case: Case) -> tuple[evaluation.WindowRow, ...]:
-    """Return the windows that the walk-forward stage handed on."""
-    return tuple(evaluation.WindowRow(**row) for row in case.store.read(case.version, "walk_forward")["windows"])
+def windows_of(case: Case) -> tuple[WindowRow, ...]:
+    """Return the windows that the walk-forward stage (`walk_forwards`) handed on."""
+    return tuple(window_of(row) for row in case.store.read(case.version, "walk_forward")["windows"])
 
 
 def examine_leaks(case: Case) -> list[Examination]:
@@ -261,13 +302,13 @@ def examine_leaks(case: Case) -> list[Examination]:
     return leak_firewall.examine(made)
 
 
-def find_leaks(case: Case, recorded_at: datetime) -> int:
-    """Run the leak firewall, keep a row for each finding and for each suspect that is cleared, and return the number of findings."""
+def find_leaks(case: Case, recorded_at: datetime) -> list[Examination]:
+    """Run the leak firewall, keep a row for each finding and for each suspect that is cleared, and return what was examined."""
     examined = examine_leaks(case)
     shared = {"symbol": case.symbol, "strategy": case.strategy_name, "version": case.version, "threshold": 0.0, "recorded_at": recorded_at}
     rows = [shared | _leak_row(statement) for statement in state(examined)]
     case.bench.lakehouse.replace_keys("evidence.leak_findings", rows, ("symbol", "strategy", "version"))
-    return count_leaks(examined)
+    return examined
 
 
 def _leak_row(statement: Statement) -> dict[str, Any]:
@@ -280,14 +321,10 @@ def _leak_row(statement: Statement) -> dict[str, Any]:
     }
 
 
-def test_openings(case: Case) -> int:
-    """Count the distinct models, this one among them, whose verdict opened the same test dates of the same data."""
-    rows = case.bench.lakehouse.frame(
-        "evidence.verdicts",
-        f"symbol == '{case.symbol}' and strategy == '{case.strategy_name}' and dataset_id == '{case.dataset.id}'",
-        columns=("model_sha256",),
-    )
-    return len({*rows["model_sha256"].to_list(), case.record["model_sha256"]})
+def test_openings(case: Case) -> int | None:
+    """Count the models that had opened any of these test dates up to this one's first look; none where its look is not on record."""
+    own = case.vault.find(case.opening.id)
+    return count_decisions(own, case.vault.all()) if own else None
 
 
 @dataclass(frozen=True)
@@ -302,7 +339,7 @@ class Decision:
 def decide(
     case: Case,
     validation: evaluation.ValidationFigures,
-    windows: Sequence[evaluation.WindowRow],
+    windows: Sequence[WindowRow],
     completeness: float | None,
     leaks: int | None,
     terminal_mismatches: int | None,

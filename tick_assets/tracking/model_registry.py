@@ -29,6 +29,8 @@ EXPERIMENT = "tick_assets"
 CHAMPION = "champion"
 _PARAM_LIMIT = 6000
 _THREADS = 4
+_ENDINGS = {"COMPLETE": "FINISHED", "FAIL": "FAILED", "PRUNED": "KILLED"}
+"""How a trial ended, in MLflow's words for a run."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class ModelRegistry:
         run = self.client.create_run(parent.experiment_id, tags=tags, run_name=f"trial-{trial.number:03d}")
         params = [Param(key, str(value)[:_PARAM_LIMIT]) for key, value in trial.params.items()]
         self.client.log_batch(run.info.run_id, params=params, metrics=_metrics(trial.metrics, 0))
-        self.client.set_terminated(run.info.run_id, "FAILED" if trial.state == "FAIL" else "FINISHED")
+        self.client.set_terminated(run.info.run_id, _ENDINGS[trial.state])
         return str(run.info.run_id)
 
     def experiment_id(self) -> str:

@@ -13,10 +13,13 @@ from typing import Any
 
 from tick_assets.domain import evaluation, gates
 from tick_assets.domain.leak_findings import count_leaks
+from tick_assets.domain.learning import evaluate_learning
 from tick_assets.domain.passports import finite, sha256_hex
 from tick_assets.domain.training import feature_ranges, fit_final
 from tick_assets.lakehouse import datasets
-from tick_assets.tracking.judgement import Case, completeness_of, examine_leaks
+from tick_assets.tracking.candidates import NoCandidateError
+from tick_assets.tracking.judgement import Case, completeness_of, examine_leaks, test_openings, windows_of
+from tick_assets.tracking.walk_forwards import walk_windows
 
 TOLERANCE = 1e-9
 """Relative. Equal input gives equal figures on one machine; another processor may round the last digit of a sum differently."""
@@ -51,6 +54,7 @@ def verify(case: Case, verdict: Mapping[str, Any], terminal_mismatches: int, pro
         ("dataset", lambda: _dataset(case, verdict)),
         ("model", lambda: _model(case, verdict)),
         ("search", lambda: _search(case)),
+        ("learning", lambda: _learning(case)),
         ("walk_forward", lambda: _walk_forward(case)),
         ("verdict", lambda: _verdict(case, verdict, terminal_mismatches)),
     ):
@@ -109,26 +113,31 @@ def _search(case: Case) -> list[tuple[str, Any, Any]]:
     ]
 
 
+def _learning(case: Case) -> list[tuple[str, Any, Any]]:
+    """Fit on the train dates alone again; a candidate of before there were such figures has none to compare."""
+    try:
+        stored = case.store.read(case.version, "learning")
+    except NoCandidateError:
+        return []
+    searched = case.events.on_dates(case.split.search)
+    return _pairs(stored, evaluate_learning(case.search_result, searched, case.split, case.strategy, case.bench.market).to_dict())
+
+
 def _walk_forward(case: Case) -> list[tuple[str, Any, Any]]:
     """Refit every window again."""
     stored = case.store.read(case.version, "walk_forward")["windows"]
-    made = [{**window.to_row(), "hourly_pnl": window.hourly_pnl.tolist()} for window in _windows(case)]
+    made = [window.to_document() for window in walk_windows(case)]
     return [
         ("windows", len(stored), len(made)),
-        *((f"window {row['window']}", row, again) for row, again in zip(stored, made, strict=False)),
+        *((f"window {again['kind']} {again['window']}", row, again) for row, again in zip(stored, made, strict=False)),
     ]
 
 
-def _windows(case: Case) -> tuple[evaluation.WindowRow, ...]:
-    return evaluation.walk_forward(
-        case.events, case.configuration, case.strategy, case.bench.market, case.bench.policy.walk_forward_train_days
-    )
-
-
 def _verdict(case: Case, verdict: Mapping[str, Any], terminal_mismatches: int) -> list[tuple[str, Any, Any]]:
-    """Make validation and test figures and every gate again, from the trial ledger and the vault as they stood at the verdict."""
+    """Make validation and test figures and every gate again, from the trial ledger as it stood at the verdict and the vault,
+    which does not count what was opened after this model's own look."""
     validation = evaluation.evaluate_validation(case.search_result, _ledger(case, verdict))
-    windows = [evaluation.WindowRow(**row) for row in case.store.read(case.version, "walk_forward")["windows"]]
+    windows = windows_of(case)
     figures = evaluation.gate_figures(
         validation,
         case.search_result,
@@ -137,7 +146,7 @@ def _verdict(case: Case, verdict: Mapping[str, Any], terminal_mismatches: int) -
         completeness_of(case),
         count_leaks(examine_leaks(case)),
         terminal_mismatches,
-        _openings(case, verdict),
+        test_openings(case),
     )
     made = gates.evaluate(case.bench.policy, figures, case.model_id)
     return [
@@ -150,7 +159,7 @@ def _verdict(case: Case, verdict: Mapping[str, Any], terminal_mismatches: int) -
         ("trial_ledger_sha256", verdict["trial_ledger_sha256"], validation.ledger_sha256),
         ("n_trials", verdict["n_trials"], validation.n_configurations),
         ("trial_variance", verdict["trial_variance"], validation.trials_variance),
-        ("test_openings", verdict["test_openings"], _openings(case, verdict)),
+        ("test_openings", verdict["test_openings"], test_openings(case)),
     ]
 
 
@@ -168,11 +177,3 @@ def _ledger(case: Case, verdict: Mapping[str, Any]) -> list[str]:
     condition = f"symbol == '{case.symbol}' and strategy == '{case.strategy_name}'"
     trials = case.bench.lakehouse.frame("evidence.trials", condition, columns=("config_sha256", "recorded_at"))
     return sorted(trials.filter(trials["recorded_at"] <= verdict["decided_at"])["config_sha256"].unique())
-
-
-def _openings(case: Case, verdict: Mapping[str, Any]) -> int:
-    """Count the models that had opened the test dates when the verdict was made, its own among them."""
-    condition = f"symbol == '{case.symbol}' and strategy == '{case.strategy_name}' and dataset_id == '{case.dataset.id}'"
-    rows = case.bench.lakehouse.frame("evidence.verdicts", condition, columns=("model_sha256", "decided_at"))
-    opened = rows.filter(rows["decided_at"] <= verdict["decided_at"])["model_sha256"].to_list()
-    return len({*opened, case.record["model_sha256"]})

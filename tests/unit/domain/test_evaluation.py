@@ -8,7 +8,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from tick_assets.domain import evaluation, gates, splits, training
+from tick_assets.domain import evaluation, gates, splits, training, walk_forward
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.signals import Strategy
@@ -22,7 +22,7 @@ class Outcome:
     result: training.SearchResult
     validation: evaluation.ValidationFigures
     test: evaluation.TestResult
-    windows: tuple[evaluation.WindowRow, ...]
+    windows: tuple[walk_forward.WindowRow, ...]
     verdict: gates.GateVerdict
 
 
@@ -34,8 +34,8 @@ def _road(events: TrainingSet, market: Market) -> Outcome:
     model = training.fit_final(seen, chosen.booster, ahead)
     validation = evaluation.evaluate_validation(result)
     test = evaluation.evaluate_test(ahead, model, replace(strategy, threshold=chosen.threshold), market, POLICY.scenarios)
-    windows = evaluation.walk_forward(events, chosen, strategy, market, POLICY.walk_forward_train_days)
-    figures = evaluation.gate_figures(validation, result, test, windows, 1.0, 0, 0)
+    windows = walk_forward.walk_forward(events, chosen, strategy, market, POLICY.walk_forward_train_days)
+    figures = evaluation.gate_figures(validation, result, test, windows, 1.0, 0, 0, 1)
     return Outcome(result, validation, test, windows, gates.evaluate(POLICY, figures))
 
 
@@ -113,7 +113,7 @@ def test_drawdown_share_of_both_series() -> None:
 
 
 def test_walk_forward_share_without_windows_is_not_fed() -> None:
-    assert evaluation.walk_forward_share([]) is None
+    assert walk_forward.walk_forward_share([]) is None
 
 
 def test_figures_are_finite_or_none(strong: Outcome) -> None:

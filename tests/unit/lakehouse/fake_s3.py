@@ -92,6 +92,10 @@ class FakeS3Client:
         body, metadata = self._object(Key)
         return {"ContentLength": len(body), "Metadata": metadata}
 
+    def delete_object(self, *, Key: str, **_: Any) -> None:
+        self._called("delete_object", Key)
+        self.objects.pop(Key, None)
+
     def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
         return {"Body": io.BytesIO(self._object(Key)[0])}
 

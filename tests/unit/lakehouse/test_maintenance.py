@@ -291,6 +291,28 @@ def test_every_dataset_reads_the_same_after_expiry_and_a_sweep_without_grace(pin
     assert hashes(lakehouse) == before
 
 
+def test_training_reads_the_same_set_while_days_are_published_anew_and_maintained(pinned: tuple[Lakehouse, Dataset]) -> None:
+    lakehouse, dataset = pinned
+    before = datasets.read_training_set(lakehouse, dataset, SYMBOL)
+    for count in (90, 180):
+        publish(lakehouse, publication_id=f"q{count}", count=count)
+        assert upkeep_of(lakehouse, [dataset])["silver.features"].snapshots_expired > 0
+        again = datasets.read_training_set(lakehouse, dataset, SYMBOL)
+        assert again.event_id == before.event_id
+        for name in ("features", "long_net_bps", "short_net_bps", "ts_label_end_us", "event_row"):
+            assert getattr(again, name).tobytes() == getattr(before, name).tobytes()
+        assert [day.ts_us.tobytes() for day in again.ticks] == [day.ts_us.tobytes() for day in before.ticks]
+
+
+def test_training_set_whose_tag_was_removed_is_not_read_from_main(pinned: tuple[Lakehouse, Dataset]) -> None:
+    lakehouse, dataset = pinned
+    for table in datasets.PINNED[:-1]:
+        lakehouse.drop_tag(table, dataset.tag(table))
+        with pytest.raises(datasets.DatasetError, match=f"Expected the tag {dataset.tag(table)} on {table}"):
+            datasets.read_training_set(lakehouse, dataset, SYMBOL)
+        datasets.repin(lakehouse, dataset)
+
+
 def test_second_maintenance_finds_nothing_to_do(pinned: tuple[Lakehouse, Dataset]) -> None:
     lakehouse, dataset = pinned
     assert any(done.is_changed for done in upkeep_of(lakehouse, [dataset]).values())

@@ -15,6 +15,7 @@ from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.gates import parse_policy
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.kernel import FEATURE_NAMES
+from tick_assets.domain.leak_findings import count_leaks
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.splits import split_dates
 from tick_assets.domain.training import BoosterParams, Configuration
@@ -56,7 +57,7 @@ def drawn() -> tuple[TrainingSet, Market]:
 
 def test_clean_case_keeps_a_passing_row_for_every_suspect(drawn: tuple[TrainingSet, Market]) -> None:
     case, lake = case_of(*drawn)
-    assert judgement.find_leaks(case, AT) == 0
+    assert count_leaks(judgement.find_leaks(case, AT)) == 0
     assert all(row["passed"] for row in lake.rows)
     suspects = {row["feature"] for row in lake.rows}
     assert len(suspects) == len(lake.rows)
@@ -69,7 +70,7 @@ def test_leak_is_counted_once_by_check_and_its_row_holds_the_mend(drawn: tuple[T
     features = events.features.copy()
     features[:, 3] = np.append(events.features[1:, 3], 0.0)
     case, lake = case_of(replace(events, features=features), market)
-    assert judgement.find_leaks(case, AT) == 1
+    assert count_leaks(judgement.find_leaks(case, AT)) == 1
     (row,) = [row for row in lake.rows if not row["passed"]]
     assert (row["check"], row["feature"], row["recorded_at"]) == ("stored_features", FEATURE_NAMES[3], AT)
     assert "Write the table from the kernel alone" in row["detail"]
