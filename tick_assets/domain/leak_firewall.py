@@ -56,6 +56,7 @@ class LeakCase:
     scores: Mapping[str, Score] = field(default_factory=dict)
     others: Mapping[str, KnownTicks] = field(default_factory=dict)
     seed: int = 0
+    moments: int = MOMENTS
 
 
 def examine(case: LeakCase) -> list[Examination]:
@@ -63,7 +64,7 @@ def examine(case: LeakCase) -> list[Examination]:
     recent = recent_dates(case.events)
     test_dates = split_dates(recent.dates).test if case.recent_steps else ()
     return [
-        *examine_events(case.events, case.kernel, case.others, case.seed),
+        *examine_events(case.events, case.kernel, case.others, case.seed, case.moments),
         examine_telling(case.events, case.seed),
         *examine_labels(case.events, case.labeller, looked_at(case.events), case.seed),
         *(examine_fits(case.steps, case.events, case.test_dates) if case.steps else []),
@@ -74,12 +75,16 @@ def examine(case: LeakCase) -> list[Examination]:
 
 
 def examine_events(
-    events: TrainingSet, kernel: HistoryKernel, others: Mapping[str, KnownTicks] | None = None, seed: int = 0
+    events: TrainingSet,
+    kernel: HistoryKernel,
+    others: Mapping[str, KnownTicks] | None = None,
+    seed: int = 0,
+    moments: int = MOMENTS,
 ) -> list[Examination]:
     """Run the checks of features: other futures on a few dates, and all stored values."""
     places, names = looked_at(events), events.feature_names
     history = History(tuple(events.dates[i] for i in places), tuple(events.ticks[i] for i in places), others or {})
-    futures = examine_features(kernel, history, names, seed, MOMENTS) if places else []
+    futures = examine_features(kernel, history, names, seed, moments) if places else []
     return [*futures, *examine_stored(events, kernel, others, names)]
 
 

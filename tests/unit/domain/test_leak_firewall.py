@@ -30,7 +30,7 @@ from tick_assets.domain.training import BoosterParams, Configuration
 
 DATES = tuple(date(2024, 1, 8) + timedelta(days=i) for i in range(5))
 CONFIGURATION = Configuration(BoosterParams(rounds=20), 0.55)
-SHAPE = SyntheticMarket(k=2.0, mean_gap_s=6.0)
+SHAPE = SyntheticMarket(k=2.0, mean_gap_s=12.0)
 Build = Callable[[float, int, int], TrainingSet]
 
 
@@ -78,7 +78,7 @@ def findings_of(examined: Sequence[Examination]) -> list[LeakFinding]:
 
 def suspect_of(case: LeakCase) -> LeakCase:
     """Return a case to plant in: no model is stored of events that are about to change, and no search is repeated."""
-    return replace(case, steps=[replace(step, stored=None) for step in case.steps], recent_steps=(), scores={})
+    return replace(case, steps=[replace(step, stored=None) for step in case.steps], recent_steps=(), scores={}, moments=5)
 
 
 def with_kernel(kernel: HistoryKernel, case: LeakCase) -> LeakCase:
@@ -150,7 +150,7 @@ def test_clean_case_has_no_finding(clean: LeakCase) -> None:
 
 @pytest.mark.parametrize(("k", "seed"), [(0.0, 2), (0.8, 3), (2.0, 4), (3.0, 5)])
 def test_clean_market_has_no_finding(syn_market: Market, k: float, seed: int) -> None:
-    made = drawn(syn_market, seed, SyntheticMarket(k=k, mean_gap_s=6.0), 3)
+    made = drawn(syn_market, seed, SyntheticMarket(k=k, mean_gap_s=12.0), 3)
     split = split_dates(made.dates)
     model = training.fit_final(made.on_dates(split.search), CONFIGURATION.booster, before=made.on_dates(split.test))
     assert findings_of(leak_firewall.examine(leak_firewall.case_of(made, split, syn_market, Strategy(), CONFIGURATION, model, seed))) == []
