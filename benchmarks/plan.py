@@ -27,6 +27,8 @@ class Plan:
     is_full: bool = False
     rounds: int = 0
     real: Path | None = None
+    has_rivals: bool = True
+    """Whether rivals that need an environment of their own take part."""
 
     def sizes_of(self, benchmark: Benchmark) -> tuple[int, ...]:
         """Return the sizes in ticks: what was asked for, else the benchmark's own."""

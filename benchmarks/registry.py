@@ -5,7 +5,19 @@ What belongs here: one line per benchmark. What must not: anything that is slow 
 
 from __future__ import annotations
 
-from benchmarks import csv_parquet, decode_bi5, decode_json, features, gold_query, road, silver
+from benchmarks import (
+    backtest,
+    csv_parquet,
+    decode_bi5,
+    decode_json,
+    features,
+    gold_query,
+    kernel_online,
+    predict_one,
+    road,
+    silver,
+    walkforward,
+)
 from benchmarks.plan import Benchmark
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -18,9 +30,13 @@ BENCHMARKS: dict[str, Benchmark] = {
         features.BENCHMARK,
         road.BENCHMARK,
         gold_query.BENCHMARK,
+        kernel_online.BENCHMARK,
+        predict_one.BENCHMARK,
+        backtest.BENCHMARK,
+        walkforward.BENCHMARK,
     )
 }
-"""A benchmark of models or of the service is one file, one import and one line above; `group` puts it beside `data`."""
+"""A benchmark is one file, one import and one line above; `group` puts it beside `data` or `models`."""
 
 
 def groups() -> tuple[str, ...]:

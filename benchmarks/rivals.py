@@ -1,4 +1,4 @@
-"""The environment of rivals: packages that the project itself does not need, locked in rivals.txt, made on first use.
+"""The environments of rivals: packages that the project itself does not need, locked in a file each, made on first use.
 
 What belongs here: making it. What must not: any rival.
 """
@@ -15,21 +15,25 @@ if TYPE_CHECKING:
     from benchmarks.plan import Report
 
 LOCK = Path(__file__).with_name("rivals.txt")
+"""Of the data's rivals."""
+MODEL_LOCK = Path(__file__).with_name("model_rivals.txt")
+"""Of the models' rivals: hftbacktest lowers numpy, nautilus_trader pins pandas 2, and 80 packages come with them; who measures data alone
+does without."""
 
 
-def rivals_python(cache: Path, report: Report) -> str:
-    """Return the interpreter of the rivals' environment; it is made, or brought to the lock, where it is not."""
+def rivals_python(cache: Path, report: Report, lock: Path = LOCK) -> str:
+    """Return the interpreter of the environment of a lock; it is made, or brought to the lock, where it is not."""
     from tick_assets.lakehouse.durable_files import locked
 
-    folder = cache / "rivals"
+    folder = cache / lock.stem
     cache.mkdir(parents=True, exist_ok=True)
-    mark, lock = folder / "lock.sha256", hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    with locked(cache / "rivals.lock"):
-        if not mark.is_file() or mark.read_text() != lock:
+    mark, wanted = folder / "lock.sha256", hashlib.sha256(lock.read_bytes()).hexdigest()
+    with locked(cache / f"{lock.stem}.lock"):
+        if not mark.is_file() or mark.read_text() != wanted:
             report(f"  making the rivals' environment in {folder}")
             _uv("venv", "--clear", "--python", sys.executable, str(folder))
-            _uv("pip", "sync", "--require-hashes", "--python", str(_python(folder)), str(LOCK))
-            mark.write_text(lock)
+            _uv("pip", "sync", "--require-hashes", "--python", str(_python(folder)), str(lock))
+            mark.write_text(wanted)
     return str(_python(folder))
 
 

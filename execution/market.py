@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -20,7 +20,10 @@ class UnknownSymbolError(LookupError):
 
 @dataclass(frozen=True)
 class AccountTerms:
-    """What the simulated broker grants. `margin_mode` is `hedging` or `netting`."""
+    """What the simulated broker grants. `margin_mode` is `hedging` or `netting`.
+
+    The pipeline's backtest, which the terminal must match trade for trade, reads `charges_swap` from the same file.
+    """
 
     currency: str
     leverage: int
@@ -31,6 +34,7 @@ class AccountTerms:
     login: int
     stop_out_pct: float
     margin_call_pct: float
+    charges_swap: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class SymbolSpec:
     freeze_level: int
     execution: str
     filling_mode: int
+    triple_swap_weekday: str = "wednesday"
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,12 @@ class MarketFile:
 
 
 def _pick(kind: type[T], section: str, values: Mapping[str, Any], **fixed: Any) -> T:
-    names = kind.__dataclass_fields__.keys() - fixed.keys()  # type: ignore[attr-defined]
-    missing = sorted(names - values.keys())
+    fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    names = fields.keys() - fixed.keys()
+    missing = sorted(name for name in names - values.keys() if fields[name].default is MISSING)
     if missing:
         raise ValueError(f"Expected the keys {missing} in [{section}] of the market file, found none. Add them.")
-    return kind(**fixed, **{name: values[name] for name in names})
+    return kind(**fixed, **{name: values[name] for name in names & values.keys()})
 
 
 def parse_market_file(text: str) -> MarketFile:

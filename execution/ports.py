@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from execution.history import PastBars, PastTicks
 from execution.orders import (
     Account,
     Contract,
@@ -58,6 +59,14 @@ class TerminalPort(ABC):
     @abstractmethod
     def quotes_after(self, symbol: str, cursor: QuoteCursor, limit: int) -> tuple[list[Quote], QuoteCursor]:
         """Return quotes after a cursor, in order, and the cursor behind them."""
+
+    @abstractmethod
+    def ticks_between(self, symbol: str, start_us: int, end_us: int) -> PastTicks:
+        """Return the ticks that the terminal has of start <= stamp < end, microseconds UTC, in its order."""
+
+    @abstractmethod
+    def minute_bars_between(self, symbol: str, start_us: int, end_us: int) -> PastBars:
+        """Return the terminal's own minute bars that open at start <= stamp < end, microseconds UTC."""
 
     @abstractmethod
     def positions(self, symbol: str = "") -> list[Position]:

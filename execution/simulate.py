@@ -15,14 +15,15 @@ import numpy.typing as npt
 
 from execution.adapters.mt5 import constants as mt5
 from execution.adapters.mt5.server_clock import server_clock_from
+from execution.adapters.mt5.simulator.account import END_OF_DATA_COMMENT
+from execution.adapters.mt5.simulator.faults import Fault
 from execution.adapters.mt5.simulator.history import TickHistory
 from execution.adapters.mt5.simulator.ledger import BookDeal
 from execution.adapters.mt5.simulator.module import SimulatedMetaTrader5
-from execution.adapters.mt5.simulator.server import END_OF_DATA_COMMENT
 from execution.adapters.mt5.terminal import MetaTrader5Terminal, TerminalSettings
 from execution.desk import OrderDesk
 from execution.engine import Engine
-from execution.journal import Journal
+from execution.journal import Journal, OrderState
 from execution.market import MarketFile, parse_market_file
 from execution.orders import Quote, to_datetime
 from execution.pacing import SimulatedPacer
@@ -79,6 +80,42 @@ class SimulatedTrade:
     ticket: int
 
 
+class OrderColumns(Protocol):
+    """Orders of a backtest as columns, a row per event; the pipeline's `Orders` has this shape."""
+
+    @property
+    def row(self) -> npt.NDArray[np.int64]: ...
+    @property
+    def side(self) -> npt.NDArray[np.int8]: ...
+    @property
+    def stop_points(self) -> npt.NDArray[Any]: ...
+    @property
+    def target_points(self) -> npt.NDArray[Any]: ...
+    @property
+    def exit_at_us(self) -> npt.NDArray[np.int64]: ...
+
+
+def signals_of(
+    symbol: str, keys: Sequence[str], ts_us: npt.NDArray[np.int64], orders: OrderColumns, lots: float, chosen: Iterable[int]
+) -> list[SimulatedSignal]:  # fmt: skip
+    """Return the entries of chosen rows of a backtest's orders; `keys` are the signal ids and `ts_us` the stamps, a row per event."""
+    return [
+        SimulatedSignal(
+            signal_id=keys[i],
+            symbol=symbol,
+            ts_us=int(ts_us[i]),
+            view=int(orders.side[i]),
+            stop_points=int(orders.stop_points[i]),
+            target_points=int(orders.target_points[i]),
+            exit_at_us=int(orders.exit_at_us[i]),
+            lots=lots,
+            row=int(orders.row[i]),
+        )
+        for i in chosen
+        if orders.side[i]
+    ]
+
+
 def to_history(ticks: TickColumns) -> TickHistory:
     """Return the simulator's form of tick columns."""
     return TickHistory(ticks.ts_us, ticks.bid_points, ticks.ask_points, ticks.bid_size, ticks.ask_size)
@@ -123,29 +160,50 @@ def simulate_signals(
     market = parse_market_file(market_toml_text)
     trades: list[SimulatedTrade] = []
     for symbol in sorted(ticks_by_symbol):
-        chosen = sorted((signal for signal in signals if signal.symbol == symbol), key=lambda signal: (signal.ts_us, signal.row))
-        trades.extend(_simulate_symbol(market, symbol, ticks_by_symbol[symbol], chosen, strategy))
+        chosen = [signal for signal in signals if signal.symbol == symbol]
+        trades.extend(simulate_symbol(market, symbol, ticks_by_symbol[symbol], chosen, strategy).trades)
     return sorted(trades, key=lambda trade: (trade.entry_ts_us, trade.symbol))
 
 
-def _simulate_symbol(
-    market: MarketFile, symbol: str, ticks: TickColumns, signals: Sequence[SimulatedSignal], strategy: str
-) -> list[SimulatedTrade]:  # fmt: skip
+@dataclass(frozen=True)
+class SimulatedRun:
+    """What a date of signals came to: trades in the order in which they were opened, and why the other signals made none.
+
+    `denied` are signals that the trader did not send, `refused` orders that the venue did not fill, each with its reason by signal id.
+    """
+
+    trades: Sequence[SimulatedTrade]
+    denied: Mapping[str, str]
+    refused: Mapping[str, str]
+
+
+def simulate_symbol(
+    market: MarketFile, symbol: str, ticks: TickColumns, signals: Sequence[SimulatedSignal], strategy: str = "direction",
+    entry_faults: Mapping[str, Sequence[Fault]] | None = None,
+) -> SimulatedRun:  # fmt: skip
+    """Trade one date's signals of one symbol, in any order; `entry_faults` are what the venue answers to the sends of an entry first."""
     if not len(ticks.ts_us) or not signals:
-        return []
+        return SimulatedRun((), {}, {})
     module = open_simulator(market, {symbol: ticks})
+    for signal_id, faults in (entry_faults or {}).items():
+        module.faults.script_entry(signal_id, *faults)
     journal, pacer = Journal(), SimulatedPacer(module)
     desk = OrderDesk(terminal_on(module), journal, pacer, REPLAY_POLICY)
     desk.start()
     engine = Engine(desk, pacer, is_replay=True)
-    for given in signals:
+    for given in sorted(signals, key=lambda signal: (signal.ts_us, signal.row)):
         row = given.row if given.row >= 0 else int(np.searchsorted(ticks.ts_us, given.ts_us, side="left"))
         engine.act_at(_wire_signal(given, ticks, row, module, strategy), Mark(given.ts_us, row))
     engine.walk_to(int(ticks.ts_us[-1]))
     module.finish()
     desk.sync()
+    run = SimulatedRun(trades_of(module), _reasons(journal, OrderState.DENIED), _reasons(journal, OrderState.REJECTED))
     journal.close()
-    return trades_of(module)
+    return run
+
+
+def _reasons(journal: Journal, state: OrderState) -> dict[str, str]:
+    return {order.signal_id: str(order.payload["reason"]) for order in journal.orders_in(state) if order.intent == "OPEN"}
 
 
 def _wire_signal(given: SimulatedSignal, ticks: TickColumns, row: int, module: SimulatedMetaTrader5, strategy: str) -> Signal:
@@ -190,9 +248,9 @@ def trades_of(module: SimulatedMetaTrader5) -> list[SimulatedTrade]:
 def _trade(module: SimulatedMetaTrader5, entry: BookDeal, exits: Sequence[BookDeal]) -> SimulatedTrade:
     last = exits[-1]
     profit = sum(deal.profit for deal in exits)
-    costs = entry.commission + sum(deal.commission for deal in exits)
+    costs = entry.commission + sum(deal.commission + deal.swap for deal in exits)
     return SimulatedTrade(
-        signal_id=module.server.draw_key_of(entry.position_id),
+        signal_id=module.server.account.draw_key_of(entry.position_id),
         symbol=entry.symbol,
         entry_ts_us=entry.ts_us,
         exit_ts_us=last.ts_us,

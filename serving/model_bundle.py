@@ -1,7 +1,8 @@
 """Which model files are trusted, and why: the checks between a bundle's bytes and a model that answers.
 
 The order matters (each step protects the next): sizes, passport signature and chain, identity, model hash, verdict, features, a parse
-in a throw-away process, the Booster, the golden vectors. What must not live here: where bytes come from, or when to look.
+in a throw-away process, the predictor against the Booster, the golden vectors. What must not live here: where bytes come from, or when
+to look.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from serving.model_probe import ModelProbe
 from serving.object_store import ObjectMissingError, ObjectStore, ObjectTooLargeError
-from serving.predictor import BoosterPredictor, Predictor
+from serving.predictor import Predictor, PredictorError, open_predictor
 from serving.served_model import ServedModel
 from tick_assets.domain import passports
 from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK
@@ -107,7 +108,7 @@ def open_bundle(
     reason = probe.check(files.model)
     if reason:
         raise BundleRefusedError("MODEL_UNPARSABLE", f"Expected a model that parses in a child process: {reason}.")
-    predictor = BoosterPredictor(files.model)
+    predictor = _open_predictor(files.model)
     _check_golden(predictor, files.golden)
     return ServedModel(
         symbol=address.symbol,
@@ -178,6 +179,13 @@ def _strategy_of(payload: Mapping[str, Any]) -> Strategy:
         return Strategy(**payload["strategy"])
     except TypeError as error:
         raise BundleRefusedError("PASSPORT_MALFORMED", f"Expected the parameters of a strategy: {error}.") from error
+
+
+def _open_predictor(model: bytes) -> Predictor:
+    try:
+        return open_predictor(model)
+    except PredictorError as error:
+        raise BundleRefusedError("PREDICTOR_MISMATCH", str(error)) from error
 
 
 def _check_golden(predictor: Predictor, content: bytes) -> None:

@@ -1,11 +1,18 @@
 """Checks that another engine than the writer makes: Trino counts what Spark and PyIceberg wrote.
 
+The leak firewall is one too: it makes again, from the published ticks, what was published beside them.
+
 What belongs here: true statements about published tables. What must not: audits of staged branches (`assets.silver` makes those).
 """
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
 from tick_assets.assets.reporting import table
+from tick_assets.domain.leak_findings import Examination, Statement, say_count, state
 from tick_assets.partitions import DAILY, dates_of
 from tick_assets.resources import Road, Scope
 
@@ -90,3 +97,65 @@ def every_event_is_a_tick(context: dg.AssetCheckExecutionContext, road: Road, sc
         where quotes.seq is null group by 1, 2
         """,
     )
+
+
+@dg.asset_check(
+    asset=["silver", "features"],
+    name="features_know_no_future",
+    partitions_def=DAILY,
+    blocking=True,
+    description="Made again from ticks up to each event, and beside another future, every feature is the stored one, bit for bit.",
+)
+def features_know_no_future(context: dg.AssetCheckExecutionContext, road: Road, scope: Scope) -> dg.AssetCheckResult:
+    from tick_assets.domain.leak_firewall import examine_events, kernel_of_clean_ticks
+    from tick_assets.lakehouse.leak_samples import read_samples
+
+    samples = read_samples(road.lakehouse, scope.active(road.settings), dates_of(context.partition_keys))
+    return _leak_result({each.symbol: examine_events(each, kernel_of_clean_ticks()) for each in samples})
+
+
+@dg.asset_check(
+    asset=["silver", "labels"],
+    name="labels_know_no_future",
+    partitions_def=DAILY,
+    blocking=True,
+    description="Labels end where they say, within their date, are what the ticks give, and hide in no feature.",
+)
+def labels_know_no_future(context: dg.AssetCheckExecutionContext, road: Road, scope: Scope) -> dg.AssetCheckResult:
+    from tick_assets.domain.label_leakage import examine_labels, examine_telling, labeller_of
+    from tick_assets.domain.leak_firewall import looked_at
+    from tick_assets.domain.signals import Strategy
+    from tick_assets.lakehouse.leak_samples import read_samples
+
+    samples = read_samples(road.lakehouse, scope.active(road.settings), dates_of(context.partition_keys))
+    labellers = {each.symbol: labeller_of(each.symbol, road.market, Strategy()) for each in samples}
+    return _leak_result(
+        {each.symbol: [*examine_labels(each, labellers[each.symbol], looked_at(each)), examine_telling(each)] for each in samples}
+    )
+
+
+def _leak_result(found: Mapping[str, Sequence[Examination]]) -> dg.AssetCheckResult:
+    """Pass when no symbol has a finding; the table has a row for each feature or label of each symbol."""
+    stated = {symbol: state(examined) for symbol, examined in found.items()}
+    rows = [_leak_row(symbol, statement) for symbol, statements in stated.items() for statement in statements]
+    failed = [row for row in rows if row["result"] == "leak"]
+    return dg.AssetCheckResult(
+        passed=not failed,
+        description="; ".join(f"{row['symbol']} {row['culprit']} ({row['check']}): {row['mend']}" for row in failed[:5]) or None,
+        metadata={"leaks": len(failed), "symbols": str({symbol: say_count(each) for symbol, each in stated.items()}), "rows": table(rows)},
+    )
+
+
+def _leak_row(symbol: str, statement: Statement) -> dict[str, Any]:
+    at = statement.ts_event_us
+    return {
+        "symbol": symbol,
+        "kind": statement.kind,
+        "culprit": statement.suspect,
+        "result": "cleared" if statement.passed else "leak",
+        "check": statement.check,
+        "looks": statement.looks,
+        "figure": f"{statement.figure:.6g}",
+        "moment": datetime.fromtimestamp(at / 1e6, UTC).isoformat() if at is not None else "",
+        "mend": statement.mend,
+    }

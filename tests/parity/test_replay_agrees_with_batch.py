@@ -101,7 +101,6 @@ def test_replay_signals_equal_the_batch(events: TrainingSet, speaker: Speaker, d
     [
         {"signal_id": "0" * 64},
         {"view": "FLAT"},
-        {"probability": 0.5},
         {"stop_loss": 1.0},
         {"exit_at": "2024-01-09T00:00:00Z"},
         {"event_id": "0" * 64},
@@ -114,6 +113,29 @@ def test_compare_signals_finds_one_changed_member(
     place = next(i for i, document in enumerate(documents) if document["action"] == "OPEN")
     changed = [{**document, **change} if i == place else document for i, document in enumerate(documents)]
     assert replays.compare_signals(expected, changed)
+
+
+def test_replay_probabilities_equal_the_batch(
+    events: TrainingSet, speaker: Speaker, documents: Sequence[dict[str, Any]]
+) -> None:  # fmt: skip
+    expected = replays.expected_signals(events, speaker, INSTRUMENT.price_factor)
+    found = replays.compare_probabilities(expected, documents)
+    assert (found.compared, found.mismatches) == (len(expected), [])
+    assert found.largest <= replays.PROBABILITY_TOLERANCE
+
+
+@pytest.mark.parametrize(("change", "mismatches"), [(9e-7, 0), (2e-6, 1), (None, 1)])
+def test_compare_probabilities_tolerance_and_a_side_without_one(
+    events: TrainingSet, speaker: Speaker, documents: Sequence[dict[str, Any]], change: float | None, mismatches: int
+) -> None:
+    expected = replays.expected_signals(events, speaker, INSTRUMENT.price_factor)
+    spoken = [document for document in documents if document["features_sha256"]]
+    said = None if change is None else spoken[3]["probability"] + change
+    changed = [{**document, "probability": said} if i == 3 else document for i, document in enumerate(spoken)]
+    found = replays.compare_probabilities(expected, changed)
+    assert (found.compared, len(found.mismatches)) == (len(expected), mismatches)
+    assert found.largest == pytest.approx(change or 0.0, abs=1e-9)
+    assert replays.compare_signals(expected, changed) == []
 
 
 def test_compare_features_finds_a_missing_and_a_changed_event(events: TrainingSet, documents: Sequence[dict[str, Any]]) -> None:

@@ -35,10 +35,13 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help="A benchmark (decode.bi5, decode.json, csv.parquet, silver, features, road, gold.query), a group (data), or list."
+            help="A benchmark (decode.bi5, decode.json, csv.parquet, silver, features, road, gold.query, kernel.online, predict.one, "
+            "backtest, walkforward), a group (data, models), or list."
         ),
     ] = "",
-    ticks: Annotated[str, typer.Option(help="Sizes in ticks, separated by commas; default: the benchmark's own.")] = "",
+    ticks: Annotated[
+        str, typer.Option(help="Sizes in ticks (predict.one, walkforward: in rows), separated by commas; default: the benchmark's own.")
+    ] = "",
     full: Annotated[bool, typer.Option("--full", help="The sizes of the targets (20 million ticks) instead of the short ones.")] = False,
     rounds: Annotated[int, typer.Option(min=0, help="Counted rounds of each side; 0: the benchmark's own.")] = 0,
     real: Annotated[

@@ -332,6 +332,7 @@ def _say_the_end(settings: Settings, plan: Plan, clock: Clock, summary: dict[str
     for row in summary["verdicts"]:
         clock.say(f"   {row['model_id']:<24} {'PASSED' if row['passed'] else 'REJECTED':<9} {row['refused_by']}")
         clock.say(f"      report: {settings.reports_dir / (row['model_id'] + '.html')}")
+    clock.say(f"   all verdicts: {settings.reports_dir / 'index.html'}")
     clock.say(f"   data report: {settings.reports_dir / 'data.html'}")
     clock.say("\n== seconds by stage")
     for name, seconds in clock.seconds.items():

@@ -27,10 +27,14 @@ TOPICS = (
     "drill",
     "maintain",
     "side",
+    "features",
     "models",
+    "gate",
+    "drift",
     "deploy",
     "trade",
     "replay",
+    "tester",
     "bench",
 )
 INTERRUPTED = 130

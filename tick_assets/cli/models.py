@@ -103,12 +103,14 @@ def _terminal_mismatches(case: Case, settings: Settings, report: Any) -> int:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Dagster calls parts of its own interface beta at every import
-        from tick_assets.assets.backtests import terminal_trades
-        from tick_assets.domain.replays import compare_trades
+        from tick_assets.assets.backtests import run_on_terminal
 
-    simulated = terminal_trades(case, settings.market_path.read_text())
-    report(f"simulated terminal: {len(simulated)} trades against {len(case.test.trades)} of the backtest")
-    return len(compare_trades(case.test.trades, simulated))
+    figures = run_on_terminal(case, settings.market_path.read_text()).figures(case.test.trades)
+    report(
+        f"simulated terminal: {figures['terminal_trades']} trades against {figures['backtest_trades']} of the backtest, "
+        f"{figures['history_terminal_ticks']:,} ticks of its history against {figures['history_ticks']:,}"
+    )
+    return int(figures["mismatches"])
 
 
 def _print_verification(found: Verification, as_json: bool) -> None:

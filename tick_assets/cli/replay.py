@@ -1,7 +1,7 @@
 """`tick replay`: a recorded date through the service and the simulated terminal, compared with the batch path and the backtest.
 
-What belongs here: choosing the model, feeding the service over HTTP, counting. What must not: what is compared (`domain.replays`), or
-order logic (`execution`).
+What belongs here: choosing the model, feeding the service over HTTP, counting. What must not: what is compared (`domain.replays`), where
+a difference comes from (`domain.attribution`), or order logic (`execution`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ from tick_assets.cli.output import JsonOption, note, print_json, print_table, re
 from tick_assets.cli.trade import recorded_day_loader
 
 if TYPE_CHECKING:
+    from execution.disturbance import DisturbedRun
+    from execution.simulate import SimulatedTrade
     from execution.trader import DayTicks, TradedDay
+    from tick_assets.domain.attribution import Attribution
     from tick_assets.domain.dataset import TrainingSet
+    from tick_assets.domain.instruments import Market
     from tick_assets.domain.replays import Mismatch, Speaker
     from tick_assets.settings import Settings
     from tick_assets.tracking.judgement import Bench
@@ -42,6 +46,9 @@ class ReplayCounts:
     events: int
     features_compared: int
     feature_mismatches: int
+    probabilities_compared: int
+    probability_mismatches: int
+    probability_difference_max: float
     signals: int
     signal_mismatches: int
     trades: int
@@ -65,13 +72,32 @@ class Replayed:
     day: TradedDay
 
 
+@dataclass(frozen=True)
+class StochasticRun:
+    """The same signals in a rougher market, and where the difference in profit comes from; money is in account currency."""
+
+    seed: int
+    trades: int
+    orders_refused: int
+    signals_lost: int
+    net_pnl: float
+    net_pnl_deterministic: float
+    attribution: Attribution
+
+
 def replay(
     symbol: Annotated[str, typer.Option(help="Symbol.")],
     day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="UTC date.")],
     strategy: Annotated[str, typer.Option(help="Strategy of the model.")] = "direction",
+    stochastic: Annotated[
+        bool, typer.Option("--stochastic", help="Trade the same signals once more in a rougher market, and say what that cost and why.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of --stochastic. Default: the market file's plus one.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Replay a recorded date through service and simulated terminal; fails when anything differs from the batch path."""
+    if seed is not None and not stochastic:
+        raise CommandError("Expected --seed with --stochastic, was alone: the deterministic run draws by the market file's seed.")
     settings, report = effective_settings(), reporter(as_json)
     at = day.date()
     with road_errors(), deployment_errors():
@@ -80,11 +106,59 @@ def replay(
         events = _batch_events(bench, recorded, at, report)
         chosen = _spokesman(settings, bench, symbol, strategy)
         report(f"model: {chosen.model_id}" if chosen else "model: none is deployed and none was judged; features alone are compared")
+        if stochastic and chosen is None:
+            raise CommandError("Expected a model with --stochastic, was none deployed or judged. Run `tick train` first.")
         replayed = _through_service(settings, recorded, chosen, report)
     counts, mismatches = compare(events, replayed, chosen, bench)
-    _print(counts, mismatches, as_json)
+    rough = None
+    if stochastic and chosen is not None and not mismatches:
+        text, drawn_by = settings.market_path.read_text(), bench.market.seed + 1 if seed is None else seed
+        rough = run_stochastic(events, chosen.speaker, bench.market, text, replayed.day.trades, drawn_by)
+    _print(counts, mismatches, rough, as_json)
     if mismatches:
         raise CommandError(f"Expected the replay of {symbol} on {at} to equal the batch path, was otherwise in {len(mismatches)} places.")
+    _require_whole(rough)
+
+
+def _require_whole(rough: StochasticRun | None) -> None:
+    from tick_assets.domain.replays import PNL_TOLERANCE
+
+    if rough is not None and abs(rough.attribution.residual) > PNL_TOLERANCE:
+        raise CommandError(
+            f"Expected the parts to add up to the difference, was {rough.attribution.residual:+.6f} left. Backtest and terminal disagree."
+        )
+
+
+def run_stochastic(
+    events: TrainingSet, speaker: Speaker, market: Market, market_text: str, calm_trades: Sequence[SimulatedTrade], seed: int
+) -> StochasticRun:
+    """Trade one date's signals again with other draws, wider spreads, refused, requoted and lost orders, and attribute the difference."""
+    from execution.disturbance import LOST
+    from tick_assets.domain.replays import RoughSide, attribute_replay
+    from tick_assets.domain.ticks import Ticks
+
+    rough = _disturbed(events, speaker, market, market_text, seed)
+    calm = {trade.signal_id: trade.net_pnl_account for trade in calm_trades}
+    profits = {trade.signal_id: trade.net_pnl_account for trade in rough.run.trades}
+    quotes = rough.ticks
+    ticks = Ticks(quotes.ts_us, quotes.bid_points, quotes.ask_points, quotes.bid_size, quotes.ask_size)
+    attribution = attribute_replay(events, speaker, market, calm, RoughSide(ticks, seed, profits, rough.run.refused.keys()))
+    lost = sum(reason == LOST for reason in rough.run.denied.values())
+    refused = len(rough.run.refused)
+    return StochasticRun(seed, len(profits), refused, lost, sum(profits.values()), sum(calm.values()), attribution)
+
+
+def _disturbed(events: TrainingSet, speaker: Speaker, market: Market, market_text: str, seed: int) -> DisturbedRun:
+    from execution.disturbance import Disturbance, simulate_disturbed
+    from execution.market import parse_market_file
+    from execution.simulate import signals_of
+    from tick_assets.domain.replays import spoken_orders
+
+    spoken, strategy = spoken_orders(events, speaker, market), speaker.strategy
+    signals = signals_of(events.symbol, spoken.keys, events.ts_event_us, spoken.orders, strategy.max_position, range(len(events)))
+    return simulate_disturbed(
+        parse_market_file(market_text), events.symbol, events.ticks[0], signals, Disturbance(seed), strategy.name
+    )  # fmt: skip
 
 
 def compare(events: TrainingSet, replayed: Replayed, chosen: Spokesman | None, bench: Bench) -> tuple[ReplayCounts, list[Mismatch]]:
@@ -93,26 +167,59 @@ def compare(events: TrainingSet, replayed: Replayed, chosen: Spokesman | None, b
 
     compared, features = replays.compare_features(events, replayed.documents)
     if chosen is None:
-        return ReplayCounts(len(events), compared, len(features), 0, 0, 0, 0), features
+        return ReplayCounts(len(events), compared, len(features), 0, 0, 0.0, 0, 0, 0, 0), features
     factor = bench.market.instrument(events.symbol).price_factor
     expected = replays.expected_signals(events, chosen.speaker, factor)
+    probabilities = replays.compare_probabilities(expected, replayed.documents)
     signals = replays.compare_signals(expected, replayed.documents)
     made = replays.expected_trades(events, chosen.speaker, bench.market)
     trades = replays.compare_trades(made, replayed.day.trades)
-    counts = ReplayCounts(len(events), compared, len(features), len(expected), len(signals), len(made), len(trades))
-    return counts, [*features, *signals, *trades]
+    counts = ReplayCounts(
+        events=len(events),
+        features_compared=compared,
+        feature_mismatches=len(features),
+        probabilities_compared=probabilities.compared,
+        probability_mismatches=len(probabilities.mismatches),
+        probability_difference_max=probabilities.largest,
+        signals=len(expected),
+        signal_mismatches=len(signals),
+        trades=len(made),
+        trade_mismatches=len(trades),
+    )
+    return counts, [*features, *probabilities.mismatches, *signals, *trades]
 
 
-def _print(counts: ReplayCounts, mismatches: Sequence[Mismatch], as_json: bool) -> None:
+def _print(counts: ReplayCounts, mismatches: Sequence[Mismatch], rough: StochasticRun | None, as_json: bool) -> None:
     if as_json:
-        print_json(counts)
+        print_json(asdict(counts) | _document(rough))
         for row in mismatches[:SHOWN]:
             note(f"{row.what} {row.key}: batch {row.batch}, replay {row.replay}")
         return
     for name, value in asdict(counts).items():
-        say(f"{name:<20} {value}")
+        say(f"{name:<27} {value}")
     if mismatches:
         print_table([asdict(row) for row in mismatches[:SHOWN]])
+    if rough is not None:
+        say()
+        print_table(attribution_rows(rough))
+
+
+def _document(rough: StochasticRun | None) -> dict[str, Any]:
+    """Return the parts of the JSON document that a stochastic run adds."""
+    if rough is None:
+        return {}
+    values = asdict(rough)
+    return {"attribution": values.pop("attribution"), "stochastic": values}
+
+
+def attribution_rows(rough: StochasticRun) -> list[dict[str, Any]]:
+    """Return the table: net profit of the deterministic run, each part of the difference, net profit of the stochastic run."""
+    parts = {name: value for name, value in asdict(rough.attribution).items() if name != "total"}
+    return [
+        {"what": "net profit, deterministic", "account_currency": round(rough.net_pnl_deterministic, 4)},
+        *({"what": name, "account_currency": round(value, 4)} for name, value in parts.items()),
+        {"what": f"net profit, seed {rough.seed}", "account_currency": round(rough.net_pnl, 4)},
+    ]
 
 
 def _batch_events(bench: Bench, recorded: DayTicks, day: date, report: Any) -> TrainingSet:

@@ -1,6 +1,6 @@
-"""`tick report data`: the state of the data as one page, and its first lines.
+"""`tick report data` and `tick report index`: the state of the data as one page, and the page of all verdicts.
 
-What belongs here: options, opening the lake, printing. What must not: figures or HTML (`domain.data_report`).
+What belongs here: options, opening the lake, printing. What must not: figures or HTML (`domain.data_report`, `domain.report_index`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def app_commands(app: typer.Typer) -> None:
     """Register the commands of this module."""
     report = typer.Typer(no_args_is_help=True, help="Pages that anyone can open.")
     report.command("data")(data)
+    report.command("index")(index)
     app.add_typer(report, name="report")
 
 
@@ -64,6 +65,26 @@ def data(
     if not any(each.cells for each in statistics):
         say(FIRST_STEPS)
     say(f"report: {path.absolute()}")
+
+
+def index(as_json: JsonOption = False) -> None:
+    """Write the page that lists all verdicts, the newest first, with links to their reports; each verdict rewrites it too."""
+    from tick_assets.domain.report_index import headline, newest_first
+    from tick_assets.lakehouse.catalog import Lakehouse
+    from tick_assets.tracking.model_index import verdict_rows
+    from tick_assets.tracking.report_files import index_lines, write_index
+
+    settings = effective_settings()
+    with _lake_errors(settings):
+        lakehouse = Lakehouse.from_settings(settings)
+        lakehouse.ensure_tables()
+        lines = newest_first(index_lines(verdict_rows(lakehouse).values(), settings.reports_dir))
+        path = write_index(lakehouse, settings.reports_dir, datetime.now(UTC)).absolute()
+    if as_json:
+        print_json({"path": path, "headline": headline(lines), "verdicts": lines})
+        return
+    say(headline(lines))
+    say(f"index: {path}")
 
 
 @contextmanager

@@ -76,6 +76,7 @@ def train(
         return
     for row in rows:
         report(f"{row['first_line']}\n  report: {row['report_url']}")
+    report(f"all verdicts: {settings.reports_dir / 'index.html'}")
 
 
 def run_backfill(

@@ -2,15 +2,23 @@
 
 What belongs here: the statistical road in one call, nulls, and the count of passes. What must not: tables, processes, commands.
 Gates that need the lake or a terminal are fed their best figure, so that the statistics alone decide.
+
+The nulls trade, each in its own way, and none of them can earn:
+    break_even       the twin without an edge, spread, commission or slippage: gross edge and costs are equal, zero
+    block_bootstrap  blocks of real quotes in random order, each move with a random sign, at the same zero costs
+    shuffled_labels  the twin with a strong edge and zero costs, where each date's features went to other events of that date
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
 from tick_assets.domain import evaluation, gates, metrics, splits, training, walk_forward
 from tick_assets.domain.dataset import TrainingSet, day_from_ticks, training_set
@@ -19,6 +27,10 @@ from tick_assets.domain.signals import Strategy
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
 from tick_assets.domain.ticks import Ticks
 
+BREAK_EVEN, BOOTSTRAP, SHUFFLED, EDGE = "break_even", "block_bootstrap", "shuffled_labels", "edge"
+NULLS = (BREAK_EVEN, BOOTSTRAP, SHUFFLED)
+POWER_AT = (1.0, 1.5, 2.0, 3.0)
+DAYS = 10
 SYMBOL = "SYNCAL"
 FIRST_DATE = date(2024, 1, 8)
 BLOCK_US = 600_000_000
@@ -65,37 +77,107 @@ def judge(
     return Outcome(result, validation, test, windows, model, gates.evaluate(policy, figures, events.symbol))
 
 
-def count_passes(name: str, k: float | None, verdicts: list[bool]) -> Calibration:
+@dataclass(frozen=True, order=True)
+class Subject:
+    """One market to judge; `k` is the edge strength where the market has one."""
+
+    market: str
+    k: float
+    seed: int
+
+
+def subjects(n_null: int, n_power: int) -> list[Subject]:
+    """Return every market of a calibration, kinds taking turns, so that an interrupted one has some of each."""
+    kinds = [(name, 0.0, n_null) for name in NULLS] + [(EDGE, k, n_power) for k in POWER_AT]
+    return [Subject(name, k, seed) for seed in range(max(n_null, n_power)) for name, k, n in kinds if seed < n]
+
+
+def draw(subject: Subject, quotes: Mapping[str, Ticks], days: int = DAYS) -> tuple[TrainingSet, Market]:
+    """Return the market of one subject. `quotes` are the symbol-days that the bootstrap takes its blocks from, by ISO date."""
+    if subject.market == BREAK_EVEN:
+        return draw_break_even(subject.seed, days)
+    if subject.market == SHUFFLED:
+        return draw_shuffled(subject.seed, days)
+    if subject.market == EDGE:
+        return draw_edge(subject.k, subject.seed, days)
+    return draw_bootstrap(choose_days(quotes, subject.seed, days), subject.seed)
+
+
+def choose_days(quotes: Mapping[str, Ticks], seed: int, days: int) -> dict[str, Ticks]:
+    """Return so many of the dates, drawn by the seed, or all of fewer."""
+    names = sorted(quotes)
+    chosen = np.random.default_rng(seed).choice(len(names), size=min(days, len(names)), replace=False)
+    return {names[i]: quotes[names[i]] for i in sorted(chosen)}
+
+
+def judge_subject(subject: Subject, quotes: Mapping[str, Ticks], policy: gates.Policy, n_trials: int = 20, days: int = DAYS) -> bool:
+    """Tell whether the gate passes one market."""
+    return judge(*draw(subject, quotes, days), policy, subject.seed, n_trials).verdict.passed
+
+
+def table_of(verdicts: Mapping[Subject, bool]) -> list[Calibration]:
+    """Return passes and bounds of each kind of market, nulls first."""
+    kinds = [(name, 0.0) for name in NULLS] + sorted({(each.market, each.k) for each in verdicts if each.market == EDGE})
+    found = [(name, k, [passed for each, passed in sorted(verdicts.items()) if (each.market, each.k) == (name, k)]) for name, k in kinds]
+    return [count_passes(name, k if name == EDGE else None, passed) for name, k, passed in found if passed]
+
+
+def gates_sha256(policy: gates.Policy) -> str:
+    """Return the hash of what the policy's gates decide by; words and comments don't count. A calibration is one of this."""
+    rules = [{name: value for name, value in asdict(rule).items() if name not in ("label", "reason")} for rule in policy.gates]
+    decided = {"gates": rules, "walk_forward_train_days": policy.walk_forward_train_days}
+    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
+
+
+def count_passes(name: str, k: float | None, verdicts: Sequence[bool]) -> Calibration:
     """Return the share of passes with its bounds."""
     passed, n = sum(verdicts), len(verdicts)
     lower, upper = metrics.clopper_pearson(passed, n)
     return Calibration(name, k, n, passed, upper, lower)
 
 
-def draw_edge(k: float, seed: int, days: int = 10) -> tuple[TrainingSet, Market]:
+def draw_edge(k: float, seed: int, days: int = DAYS) -> tuple[TrainingSet, Market]:
     """Return the design's base market with an edge of strength k."""
     return _drawn(SyntheticMarket(k=k), _market(commission=3.5, slippage=0.3), seed, days)
 
 
-def draw_break_even(seed: int, days: int = 10) -> tuple[TrainingSet, Market]:
+def draw_break_even(seed: int, days: int = DAYS) -> tuple[TrainingSet, Market]:
     """Return the null that trades: no edge and nothing to pay for it, so that gross edge and costs are exactly equal."""
     shape = SyntheticMarket(k=0.0, minimum_spread_points=0, spread_poisson_mean=0.0, commission_points=0.0)
     return _drawn(shape, _market(commission=0.0, slippage=0.0), seed, days)
 
 
-def draw_shuffled(k: float, seed: int, days: int = 10) -> tuple[TrainingSet, Market]:
-    """Return a market with an edge whose labels were shuffled within each date: there is nothing left to learn."""
-    events, market = draw_edge(k, seed, days)
-    return shuffle_labels(events, seed), market
+def draw_shuffled(seed: int, days: int = DAYS) -> tuple[TrainingSet, Market]:
+    """Return a market with an edge twice the usual costs, none to pay, and nothing to learn it from: features are other events' ones.
+
+    Labels shuffled against their features, and the trades still those of the market: a model fitted on permuted labels alone could
+    point along the real edge by chance, and its profit would be no false pass.
+    """
+    usual = SyntheticMarket(k=2.0)
+    costless = replace(
+        usual, minimum_spread_points=0, spread_poisson_mean=0.0, commission_points=usual.mean_spread_points + usual.commission_points
+    )
+    events, market = _drawn(costless, _market(commission=0.0, slippage=0.0), seed, days)
+    return shuffle_features(events, seed), market
+
+
+def shuffle_features(events: TrainingSet, seed: int) -> TrainingSet:
+    """Permute the feature rows among the events of each date; what an event earns, its stamps and levels stay."""
+    return replace(events, features=events.features[_permuted(events, seed, np.ones(len(events), np.bool_))])
+
+
+def _permuted(events: TrainingSet, seed: int, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    random = np.random.default_rng(seed)
+    source = np.arange(len(events))
+    for place in range(len(events.dates)):
+        rows = np.flatnonzero((events.date_index == place) & among)
+        source[rows] = random.permutation(rows)
+    return source
 
 
 def shuffle_labels(events: TrainingSet, seed: int) -> TrainingSet:
     """Permute what events earned among the labelled events of each date; stamps and label ends stay."""
-    random = np.random.default_rng(seed)
-    source = np.arange(len(events))
-    for place in range(len(events.dates)):
-        rows = np.flatnonzero((events.date_index == place) & events.is_labelled)
-        source[rows] = random.permutation(rows)
+    source = _permuted(events, seed, events.is_labelled)
     return replace(events, label=events.label[source], long_net_bps=events.long_net_bps[source], short_net_bps=events.short_net_bps[source])
 
 

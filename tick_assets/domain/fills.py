@@ -22,8 +22,18 @@ EXIT_REASONS = ("NO_FILL", "STOP", "TARGET", "TIME", "END_OF_DATA", "PRICE_OFF",
 
 @nb.njit(cache=True, nogil=True)
 def first_at_or_after(ts_us, start, moment):  # type: ignore[no-untyped-def]  # numba infers
-    """Return the first row >= start whose stamp is >= moment, or the length."""
-    return start + np.searchsorted(ts_us[start:], moment)
+    """Return the first row >= start whose stamp is >= moment, or the length.
+
+    It lies near: doubling steps find the stretch it is in, and a binary search over that alone stays in the processor's cache.
+    """
+    n = len(ts_us)
+    low = high = start
+    step = 1
+    while high < n and ts_us[high] < moment:
+        low = high + 1
+        high += step
+        step *= 2
+    return low + np.searchsorted(ts_us[low : min(high, n)], moment)
 
 
 @nb.njit(cache=True, nogil=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field
 from typing import Any
 
 SYNTHETIC = "SYN", "synthetic"
@@ -40,11 +40,31 @@ class Instrument:
     volume_step: float
     volume_max: float
     dukascopy_code: str
+    swap_long_points: float = 0.0
+    swap_short_points: float = 0.0
+    triple_swap_weekday: str = "wednesday"
+    """The weekday of the server clock whose night counts three times, Saturday and Sunday none; `none`: all seven count once."""
+
+
+@dataclass(frozen=True)
+class AccountTerms:
+    """What the broker grants: opening balance in account currency, leverage, and the margin level in per cent that ends positions.
+
+    `charges_swap` is whether backtests of single models and the simulated terminal charge swap; several in one account always do.
+    """
+
+    balance: float = 100_000.0
+    leverage: float = 100.0
+    stop_out_pct: float = 50.0
+    charges_swap: bool = False
 
 
 @dataclass(frozen=True)
 class Market:
-    """The market file: account currency, execution draws and all instruments."""
+    """The market file: account currency, execution draws, all instruments, the account's terms, the broker's clock, limits.
+
+    `server_clock` and `limits` are the file's sections as they are: `rollovers` and `account` read them.
+    """
 
     account_currency: str
     seed: int
@@ -52,6 +72,9 @@ class Market:
     latency_sigma: float
     quote_wait_ms: int
     instruments: Mapping[str, Instrument]
+    account: AccountTerms = AccountTerms()
+    server_clock: Mapping[str, Any] = field(default_factory=lambda: {"kind": "ny_plus_7"})
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
     def instrument(self, symbol: str) -> Instrument:
         """Return one instrument; `UnknownSymbolError` names the remedy."""
@@ -62,6 +85,11 @@ class Market:
             raise UnknownSymbolError(
                 f"Expected one of the symbols {known}, was {symbol!r}. Add a section [symbols.{symbol}] to the market file."
             ) from None
+
+
+_ACCOUNT_KEYS = tuple(AccountTerms.__dataclass_fields__)
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+"""In the order of `date.weekday()`."""
 
 
 def parse_market(text: str) -> Market:
@@ -76,12 +104,16 @@ def parse_market(text: str) -> Market:
         latency_sigma=float(execution["latency_sigma"]),
         quote_wait_ms=int(execution["quote_wait_ms"]),
         instruments={name: _parse_instrument(name, values, account) for name, values in document["symbols"].items()},
+        account=AccountTerms(**{name: document["account"][name] for name in _ACCOUNT_KEYS if name in document["account"]}),
+        server_clock=document.get("server_clock", {"kind": "ny_plus_7"}),
+        limits=document.get("limits", {}),
     )
 
 
 def _parse_instrument(symbol: str, values: Mapping[str, Any], account_currency: str) -> Instrument:
-    fields = Instrument.__dataclass_fields__.keys() - {"symbol"}
-    missing = sorted(fields - values.keys())
+    fields = Instrument.__dataclass_fields__
+    wanted = fields.keys() - {"symbol"}
+    missing = sorted(name for name in wanted - values.keys() if fields[name].default is MISSING)
     if missing:
         raise ValueError(f"Expected the keys {missing} in [symbols.{symbol}] of the market file, found none. Add them.")
     if account_currency not in (values["profit_currency"], values["base_currency"]):
@@ -89,4 +121,8 @@ def _parse_instrument(symbol: str, values: Mapping[str, Any], account_currency: 
             f"Expected the account currency {account_currency} on one side of {symbol}, "
             f"was {values['base_currency']}/{values['profit_currency']}. Crosses need a conversion rate, which is not supported."
         )
-    return Instrument(symbol=symbol, **{name: values[name] for name in fields})
+    triple = values.get("triple_swap_weekday", "wednesday")
+    if triple not in (*WEEKDAYS, "none"):
+        choices = ", ".join((*WEEKDAYS, "none"))
+        raise ValueError(f"Expected triple_swap_weekday of [symbols.{symbol}] to be one of {choices}, was {triple!r}. Correct it.")
+    return Instrument(symbol=symbol, **{name: values[name] for name in wanted & values.keys()})

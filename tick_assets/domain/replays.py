@@ -1,18 +1,20 @@
 """What a replayed date should have said, from the batch path, and where the service and the terminal said otherwise.
 
-What belongs here: pure comparisons of rows, signals and trades. What must not: the service, tables, the terminal.
+What belongs here: pure comparisons of rows, probabilities, signals and trades, and what a rougher market made of the same signals.
+What must not: the service, tables, the terminal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import numpy as np
 
-from tick_assets.domain.backtest import Trades, backtest
+from tick_assets.domain.attribution import Attribution, Quoted, attribute, stepped_profits
+from tick_assets.domain.backtest import Orders, Trades, backtest
 from tick_assets.domain.dataset import TrainingDay, TrainingSet
 from tick_assets.domain.fills import EXIT_REASONS
 from tick_assets.domain.instruments import Market
@@ -24,6 +26,7 @@ from tick_assets.domain.training import is_in_range, predict
 
 OPEN, CLOSE, NONE = "OPEN", "CLOSE", "NONE"
 PNL_TOLERANCE = 1e-6
+PROBABILITY_TOLERANCE = 1e-6
 Document = Mapping[str, Any]
 
 
@@ -109,6 +112,33 @@ def compare_features(events: TrainingSet, documents: Sequence[Document]) -> tupl
     return len(shared), found
 
 
+# Probabilities.
+
+
+@dataclass(frozen=True)
+class ComparedProbabilities:
+    """How many signals both sides have, the largest difference of their probabilities, and those beyond `PROBABILITY_TOLERANCE`."""
+
+    compared: int
+    largest: float
+    mismatches: list[Mismatch]
+
+
+def compare_probabilities(expected: Sequence[Document], documents: Sequence[Document]) -> ComparedProbabilities:
+    """Compare the probability of every signal that both sides have; a side without a number is a mismatch, not a difference."""
+    batch, replay = _by_place(expected), {_place(said): said for said in documents if said["features_sha256"]}
+    largest, found = 0.0, list[Mismatch]()
+    shared = sorted(batch.keys() & replay.keys())
+    for key in shared:
+        ours, theirs = batch[key]["probability"], replay[key].get("probability")
+        difference = abs(ours - theirs) if ours is not None and theirs is not None else float("inf")
+        if not difference <= PROBABILITY_TOLERANCE:
+            found.append(Mismatch("probability", ":".join(key), ours, theirs))
+        if difference < float("inf"):
+            largest = max(largest, difference)
+    return ComparedProbabilities(len(shared), largest, found)
+
+
 # Signals.
 
 
@@ -174,18 +204,26 @@ def replay_views(events: TrainingSet, speaker: Speaker) -> Views:
 
 
 def compare_signals(expected: Sequence[Document], documents: Sequence[Document]) -> list[Mismatch]:
-    """Compare every member of the expected signals with the service's, matched by event and by being a CLOSE or not."""
-    batch = {_place(said): said for said in expected}
+    """Compare every member of the expected signals but the probability with the service's, matched by event and by being a CLOSE or not."""
+    batch = _by_place(expected)
     replay = {_place(said): said for said in documents if said["features_sha256"]}
     found = [
         Mismatch("signal", ":".join(key), _said(batch.get(key)), _said(replay.get(key))) for key in sorted(batch.keys() ^ replay.keys())
     ]
     for key in sorted(batch.keys() & replay.keys()):
-        names = [name for name, value in batch[key].items() if _value(name, value) != _value(name, replay[key].get(name))]
+        names = [name for name, value in batch[key].items() if name != "probability" and _differs(name, value, replay[key].get(name))]
         if names:
             sides = ({name: said.get(name) for name in names} for said in (batch[key], replay[key]))
             found.append(Mismatch("signal", ":".join(key), *sides))
     return found
+
+
+def _differs(name: str, ours: Any, theirs: Any) -> bool:
+    return bool(_value(name, ours) != _value(name, theirs))
+
+
+def _by_place(spoken: Sequence[Document]) -> dict[tuple[str, str], Document]:
+    return {_place(said): said for said in spoken}
 
 
 def _place(said: Document) -> tuple[str, str]:
@@ -209,13 +247,27 @@ def _iso(ts_us: int) -> str:
 # Trades.
 
 
+@dataclass(frozen=True)
+class SpokenOrders:
+    """The orders that a model's signals ask for, a row per event, with the signal id of each and the draws that it keys."""
+
+    keys: Sequence[str]
+    orders: Orders
+    draws: FillDraws
+
+
+def spoken_orders(events: TrainingSet, speaker: Speaker, market: Market) -> SpokenOrders:
+    """Return the orders of the model's views, every guard of the service applied."""
+    views = replay_views(events, speaker)
+    keys = signal_keys(events, views, speaker.sha256, speaker.strategy)
+    draws = draw_fills(keys, market.instrument(events.symbol), market)
+    return SpokenOrders(keys, orders_from_views(events, views, draws, speaker.strategy), draws)
+
+
 def expected_trades(events: TrainingSet, speaker: Speaker, market: Market) -> Trades:
     """Backtest the date with the draws of the model's signals."""
-    instrument = market.instrument(events.symbol)
-    views = replay_views(events, speaker)
-    draws = draw_fills(signal_keys(events, views, speaker.sha256, speaker.strategy), instrument, market)
-    orders = orders_from_views(events, views, draws, speaker.strategy)
-    return backtest(events.ticks, orders, instrument, market, speaker.strategy.max_position)
+    orders = spoken_orders(events, speaker, market).orders
+    return backtest(events.ticks, orders, market.instrument(events.symbol), market, speaker.strategy.max_position)
 
 
 def compare_trades(made: Trades, simulated: Sequence[TerminalTrade]) -> list[Mismatch]:
@@ -245,3 +297,28 @@ def _rows_of(made: Trades) -> list[tuple[Any, ...]]:
 def _trade_key(entry_ts_us: int, exit_ts_us: int, side: int, entry_points: float, exit_points: float, reason: str) -> str:
     prices = f"{float(entry_points)} to {float(exit_points)}"
     return f"{_iso(int(entry_ts_us))} to {_iso(int(exit_ts_us))} {int(side):+d} at {prices} by {reason}"
+
+
+# A rougher market.
+
+
+@dataclass(frozen=True)
+class RoughSide:
+    """The same signals of one date in a rougher market: its quotes and seed, net profit by signal id, the ids that the venue refused."""
+
+    ticks: Ticks
+    seed: int
+    profits: Mapping[str, float]
+    refused: Collection[str]
+
+
+def attribute_replay(
+    events: TrainingSet, speaker: Speaker, market: Market, calm_profits: Mapping[str, float], rough: RoughSide
+) -> Attribution:
+    """Attribute what one date's signals earned otherwise in a rougher market; profits are those of the broker's books by signal id."""
+    instrument, spoken = market.instrument(events.symbol), spoken_orders(events, speaker, market)
+    other = draw_fills(spoken.keys, instrument, replace(market, seed=rough.seed))
+    rows = [row for row, key in enumerate(spoken.keys) if key in calm_profits and key in rough.profits]
+    quoted, lots = Quoted(events.ticks[0], rough.ticks), speaker.strategy.max_position
+    steps = stepped_profits(quoted, spoken.orders, spoken.draws, other, rows, instrument, market, lots)
+    return attribute(calm_profits, rough.profits, {spoken.keys[row]: step for row, step in steps.items()}, rough.refused)

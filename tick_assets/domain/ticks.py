@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 
 DAY_US = 86_400_000_000
+_EPOCH = date(1970, 1, 1)
 MALFORMED_TS = np.iinfo(np.int64).min
 """Stands for the stamp of a row that did not parse, so that such a row keeps its place and its `seq`."""
 
@@ -43,6 +45,11 @@ class Ticks:
     def take(self, rows: npt.NDArray[np.bool_] | Int64Array | slice) -> Ticks:
         """Return the chosen rows, in order."""
         return Ticks(self.ts_us[rows], self.bid_points[rows], self.ask_points[rows], self.bid_size[rows], self.ask_size[rows])
+
+
+def day_start_us(date_iso: str) -> int:
+    """Return 00:00 of a UTC date in microseconds since 1970."""
+    return (date.fromisoformat(date_iso) - _EPOCH).days * DAY_US
 
 
 def empty_ticks() -> Ticks:

@@ -140,16 +140,19 @@ def search(
     folds: int = FOLDS,
     embargo_us: int = EMBARGO_US,
     log: TrialLog | None = None,
+    sampler: optuna.samplers.BaseSampler | None = None,
 ) -> SearchResult:
     """Try `n_trials` distinct configurations on the train and validation dates, one after the other, repeatably by `seed`.
 
     `events` must not hold test dates. `on_trial` is called after each trial, failed and pruned ones too. With a `log` every trial is kept
     before `on_trial` hears of it; trials that the log knows are told to the sampler and not computed again, so that a search that was
-    killed and started again ends as one that was not, bit for bit.
+    killed and started again ends as one that was not, bit for bit. Without a `sampler` the draws are random: docs/search.md
+    has the figures. One that is given must be seeded and fresh.
     """
     judge = _Judge(events, strategy, market, n_threads, folds, embargo_us)
     known = log.known() if log else {}
-    study = optuna.create_study(direction="maximize", sampler=_quiet_sampler(seed))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=sampler or optuna.samplers.RandomSampler(seed=seed))
     seen: dict[str, Trial] = {}
     for _ in range(n_trials * ASKS_PER_TRIAL):
         if len(seen) == n_trials:
@@ -167,11 +170,6 @@ def search(
                 on_trial(trial)
         _tell(study, asked, seen[configuration.hash])
     return judge.result(tuple(seen.values()))
-
-
-def _quiet_sampler(seed: int) -> optuna.samplers.BaseSampler:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.samplers.RandomSampler(seed=seed)
 
 
 def _has_completed(trials: Iterable[Trial]) -> bool:

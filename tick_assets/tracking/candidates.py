@@ -7,6 +7,7 @@ What belongs here: names of the objects and their encoding. What must not: judgi
     candidates/<symbol>/<strategy>/<version>/model.json      the booster
     candidates/<symbol>/<strategy>/<version>/search.npz      profit of every trial, out-of-fold predictions (arrays only, no pickle)
     candidates/<symbol>/<strategy>/<version>/<stage>.json    figures of one stage
+    candidates/<symbol>/<strategy>/<version>/card.md         the model card of its verdict
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ class CandidateStore:
     def golden(self, version: str) -> dict[str, Any]:
         """Return the golden rows."""
         return self._read(f"{self._prefix}/{version}/golden.json", "models/candidate")
+
+    def write_card(self, version: str, card: bytes) -> None:
+        """Keep the model card beside the booster."""
+        self.objects.put_bytes(f"{self._prefix}/{version}/card.md", card, content_type="text/markdown; charset=utf-8")
 
     def write_search(self, version: str, result: SearchResult) -> None:
         """Keep every trial with its profit series."""

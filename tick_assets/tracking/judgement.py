@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from tick_assets.domain import evaluation, gates, leakage
+from tick_assets.domain import evaluation, gates, leak_firewall
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK, run_kernel
+from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK
+from tick_assets.domain.leak_findings import Examination, Statement, state
 from tick_assets.domain.learning import LearningFigures, Reliability, evaluate_learning, reliability
 from tick_assets.domain.passports import canonical_json, finite, sha256_hex
 from tick_assets.domain.signals import Strategy
@@ -36,8 +37,6 @@ from tick_assets.tracking.vault_records import VaultRecords
 VERDICT_INDEX = "verdicts/index.json"
 N_TRIALS = 20
 SEED = 20240108
-LEAK_DATES = 2
-"""Dates whose ticks the leak firewall reruns the kernel on: the first and the last of the window."""
 
 
 @dataclass(frozen=True)
@@ -295,26 +294,30 @@ def windows_of(case: Case) -> tuple[WindowRow, ...]:
     return tuple(window_of(row) for row in case.store.read(case.version, "walk_forward")["windows"])
 
 
-def find_leaks(case: Case, recorded_at: datetime) -> int:
-    """Run the leak firewall on the first and last date of the window; return the number of findings, which are kept as rows."""
-    places = sorted({0, len(case.events.dates) - 1})[:LEAK_DATES]
-    factor = case.bench.market.instrument(case.symbol).price_factor
-    findings = [finding for place in places for finding in leakage.find_leaks(run_kernel, case.events.ticks[place], factor)]
-    stated = [_leak_statement(finding) for finding in findings] or [_no_leak_statement(len(places))]
+def examine_leaks(case: Case) -> list[Examination]:
+    """Run the leak firewall over the case's features, labels and fits; nothing is written."""
+    found = case.configuration
+    made = leak_firewall.case_of(case.events, case.split, case.bench.market, case.strategy, found, case.model, case.record["seed"])
+    return leak_firewall.examine(made)
+
+
+def find_leaks(case: Case, recorded_at: datetime) -> list[Examination]:
+    """Run the leak firewall, keep a row for each finding and for each suspect that is cleared, and return what was examined."""
+    examined = examine_leaks(case)
     shared = {"symbol": case.symbol, "strategy": case.strategy_name, "version": case.version, "threshold": 0.0, "recorded_at": recorded_at}
-    rows = [shared | statement for statement in stated]
+    rows = [shared | _leak_row(statement) for statement in state(examined)]
     case.bench.lakehouse.replace_keys("evidence.leak_findings", rows, ("symbol", "strategy", "version"))
-    return len(findings)
+    return examined
 
 
-def _leak_statement(finding: leakage.LeakFinding) -> dict[str, Any]:
-    detail = f"{finding.ts_event_us}: {finding.suggested_fix}"
-    return {"check": finding.check, "feature": finding.feature, "figure": finding.delta, "passed": False, "detail": detail}
-
-
-def _no_leak_statement(n_dates: int) -> dict[str, Any]:
-    """Return the statement that stands for all checks where none found anything."""
-    return {"check": "prefix_invariance, future_poison", "feature": "all", "figure": 0.0, "passed": True, "detail": f"{n_dates} dates"}
+def _leak_row(statement: Statement) -> dict[str, Any]:
+    return {
+        "check": statement.check,
+        "feature": statement.suspect,
+        "figure": statement.figure,
+        "passed": statement.passed,
+        "detail": statement.detail,
+    }
 
 
 def test_openings(case: Case) -> int | None:

@@ -5,7 +5,7 @@ What belongs here: names of parameters, metrics, tags and artifacts. What must n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,9 @@ def log_learning(registry: ModelRegistry, run_id: str, figures: LearningFigures)
 
 
 def log_verdict(
-    registry: ModelRegistry, symbol: str, strategy: str, verdict: Mapping[str, Any], gates: Mapping[str, Any], report: Path
+    registry: ModelRegistry, symbol: str, strategy: str, verdict: Mapping[str, Any], gates: Mapping[str, Any], documents: Sequence[Path]
 ) -> None:
-    """Attach a verdict to its model's run and version: figures as metrics, the report and the gates as artifacts."""
+    """Attach a verdict to its model's run and version: figures as metrics; report, PDF, model card and the gates as artifacts."""
     run = registry.attach(verdict["mlflow_run_id"])
     figures = {f"gate.{gate['name']}": gate["figure"] for gate in gates["gates"] if gate["figure"] is not None}
     run.log_metrics({**figures, "passed": float(verdict["passed"])})
@@ -69,6 +69,7 @@ def log_verdict(
         {"verdict": "PASSED" if verdict["passed"] else "REJECTED", "verdict_id": verdict["verdict_id"], "refused_by": verdict["refused_by"]}
     )
     run.log_bytes("gates.json", canonical_json(finite(gates)))
-    run.log_file(report, "report")
+    for document in documents:
+        run.log_file(document, "report")
     tags = {"verdict_id": verdict["verdict_id"], "passed": str(verdict["passed"]).lower()}
     registry.set_version_tags(f"{symbol}.{strategy}", verdict["version"], tags)

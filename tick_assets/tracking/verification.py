@@ -11,16 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from tick_assets.domain import evaluation, gates, leakage
-from tick_assets.domain.kernel import run_kernel
+from tick_assets.domain import evaluation, gates
+from tick_assets.domain.leak_findings import count_leaks
 from tick_assets.domain.learning import evaluate_learning
 from tick_assets.domain.passports import finite, sha256_hex
 from tick_assets.domain.training import feature_ranges, fit_final
 from tick_assets.lakehouse import datasets
 from tick_assets.tracking.candidates import NoCandidateError
-from tick_assets.tracking.judgement import LEAK_DATES, Case, completeness_of, test_openings, windows_of
+from tick_assets.tracking.judgement import Case, completeness_of, examine_leaks, test_openings, windows_of
 from tick_assets.tracking.walk_forwards import walk_windows
 
 TOLERANCE = 1e-9
@@ -146,7 +144,7 @@ def _verdict(case: Case, verdict: Mapping[str, Any], terminal_mismatches: int) -
         case.test,
         windows,
         completeness_of(case),
-        _leaks(case),
+        count_leaks(examine_leaks(case)),
         terminal_mismatches,
         test_openings(case),
     )
@@ -179,9 +177,3 @@ def _ledger(case: Case, verdict: Mapping[str, Any]) -> list[str]:
     condition = f"symbol == '{case.symbol}' and strategy == '{case.strategy_name}'"
     trials = case.bench.lakehouse.frame("evidence.trials", condition, columns=("config_sha256", "recorded_at"))
     return sorted(trials.filter(trials["recorded_at"] <= verdict["decided_at"])["config_sha256"].unique())
-
-
-def _leaks(case: Case) -> int:
-    places = np.unique([0, len(case.events.dates) - 1])[:LEAK_DATES]
-    factor = case.bench.market.instrument(case.symbol).price_factor
-    return sum(len(leakage.find_leaks(run_kernel, case.events.ticks[int(place)], factor)) for place in places)

@@ -15,6 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 _QUARTER_S = 900
+_HOUR_S = 3_600
+_DAY_S = 86_400
+_STEP_BACK_US = 60_000_000
+"""A step back of less than this between two rows is disorder, not a clock change."""
 
 
 class ServerClock(Protocol):
@@ -84,6 +88,45 @@ def to_server_us_array(clock: ServerClock, utc_us: npt.NDArray[np.int64]) -> npt
 def to_utc_us_array(clock: ServerClock, server_us: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return UTC moments of server stamps; see `to_utc_us` for the repeated hour."""
     return _shift(server_us, lambda moment: to_utc_us(clock, moment))
+
+
+def to_utc_us_in_order(clock: ServerClock, server_us: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return UTC moments of server stamps that stand in the order in which they were recorded.
+
+    In the hour that a clock change repeats, the rows after the step back are its second pass. Where no row steps back nobody can tell,
+    and the earlier pass is taken.
+    """
+    earlier = to_utc_us_array(clock, server_us)
+    if len(server_us) == 0:
+        return earlier
+    later = _shift(server_us, lambda moment: _second_pass(clock, moment))
+    is_twice = later != earlier
+    steps = np.cumsum(np.diff(server_us, prepend=server_us[0]) < -_STEP_BACK_US)
+    begins = is_twice & ~np.concatenate([[False], is_twice[:-1]])
+    begin = np.maximum.accumulate(np.where(begins, np.arange(len(server_us)), 0))
+    return np.where(is_twice & (steps > steps[begin]), later, earlier)
+
+
+def _second_pass(clock: ServerClock, server_us: int) -> int:
+    """Return the later UTC moment of a server stamp that was shown twice, else its only one."""
+    later = server_us - clock.offset_s(server_us // 1_000_000 + _DAY_S) * 1_000_000
+    return later if to_server_us(clock, later) == server_us else to_utc_us(clock, server_us)
+
+
+def server_range(clock: ServerClock, start_us: int, end_us: int) -> tuple[int, int]:
+    """Return the server seconds, both inclusive, that hold every stamp of a UTC range; it may hold more, never less.
+
+    Beside a clock change one server second stands for two moments, so that an hour is added there.
+    """
+    first, last = start_us // 1_000_000, -(-end_us // 1_000_000)
+    return (
+        first + clock.offset_s(first) - _margin_s(clock, first),
+        last + clock.offset_s(last) + _margin_s(clock, last),
+    )
+
+
+def _margin_s(clock: ServerClock, utc_s: int) -> int:
+    return 0 if clock.offset_s(utc_s - 2 * _HOUR_S) == clock.offset_s(utc_s + 2 * _HOUR_S) else _HOUR_S
 
 
 def _shift(stamps: npt.NDArray[np.int64], convert: Any) -> npt.NDArray[np.int64]:

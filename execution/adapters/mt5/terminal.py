@@ -19,9 +19,11 @@ from execution.adapters.mt5 import translation
 from execution.adapters.mt5.retcodes import outcome_of
 from execution.adapters.mt5.server_clock import (
     ServerClock,
+    server_range,
     to_server_us,
     to_utc_us_array,
 )
+from execution.history import PastBars, PastTicks, join_ticks
 from execution.orders import (
     Account,
     Contract,
@@ -40,6 +42,8 @@ from execution.orders import (
 from execution.ports import TerminalPort, TerminalUnavailableError
 
 _DAY_US = 86_400_000_000
+_TICKS_SPAN_US = _DAY_US // 4
+"""Ticks are asked for in pieces: too long a range is refused by the terminal, too many rows by the bridge."""
 _QUOTE_WAIT = (10, 0.2)
 _VISIBLE_WAIT = (10, 0.2)
 
@@ -182,6 +186,22 @@ class MetaTrader5Terminal(TerminalPort):
         last_us = int(stamps[chosen[-1]])
         seen = int((stamps[: chosen.stop] == last_us).sum())
         return quotes, QuoteCursor(to_datetime(last_us), seen)
+
+    def ticks_between(self, symbol: str, start_us: int, end_us: int) -> PastTicks:
+        self._info(symbol)
+        starts = range(start_us, end_us, _TICKS_SPAN_US)
+        return join_ticks([self._some_ticks(symbol, start, min(start + _TICKS_SPAN_US, end_us)) for start in starts])
+
+    def _some_ticks(self, symbol: str, start_us: int, end_us: int) -> PastTicks:
+        first, last = server_range(self._clock, start_us, end_us)
+        rows = self._query(self._module.copy_ticks_range, self._venue(symbol), first, last, mt5.COPY_TICKS_ALL)
+        return translation.to_past_ticks(rows, self._clock).between(start_us, end_us)
+
+    def minute_bars_between(self, symbol: str, start_us: int, end_us: int) -> PastBars:
+        self._info(symbol)
+        first, last = server_range(self._clock, start_us, end_us)
+        rows = self._query(self._module.copy_rates_range, self._venue(symbol), mt5.TIMEFRAME_M1, first, last)
+        return translation.to_past_bars(rows, self._clock).between(start_us, end_us)
 
     # Positions.
     def positions(self, symbol: str = "") -> list[Position]:

@@ -10,8 +10,11 @@ import math
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+import numpy as np
+
 from execution.adapters.mt5 import constants as mt5
-from execution.adapters.mt5.server_clock import ServerClock, to_utc_us
+from execution.adapters.mt5.server_clock import ServerClock, to_utc_us, to_utc_us_in_order
+from execution.history import PastBars, PastTicks
 from execution.orders import (
     Account,
     AccountKind,
@@ -143,6 +146,29 @@ def to_quote(tick: Any, symbol: str, clock: ServerClock) -> Quote:
     stamp = int(tick["time_msc"]) if not hasattr(tick, "time_msc") else int(tick.time_msc)
     bid, ask = (float(tick["bid"]), float(tick["ask"])) if not hasattr(tick, "bid") else (float(tick.bid), float(tick.ask))
     return Quote(symbol, to_datetime(to_utc_us(clock, stamp * 1000)), bid, ask)
+
+
+def to_past_ticks(rows: Any, clock: ServerClock) -> PastTicks:
+    """Translate the array of `copy_ticks_range`; None means no ticks."""
+    if rows is None or not len(rows):
+        return PastTicks(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.float64))
+    stamps = to_utc_us_in_order(clock, rows["time_msc"].astype(np.int64) * 1000)
+    return PastTicks(stamps, rows["bid"].astype(np.float64), rows["ask"].astype(np.float64))
+
+
+def to_past_bars(rows: Any, clock: ServerClock) -> PastBars:
+    """Translate the array of `copy_rates_range`; None means no bars. Unsigned counts are cast before anybody subtracts them."""
+    if rows is None or not len(rows):
+        whole, nothing = np.empty(0, np.int64), np.empty(0, np.float64)
+        return PastBars(whole, nothing, nothing, nothing, nothing, whole)
+    return PastBars(
+        ts_us=to_utc_us_in_order(clock, rows["time"].astype(np.int64) * 1_000_000),
+        open_price=rows["open"].astype(np.float64),
+        high_price=rows["high"].astype(np.float64),
+        low_price=rows["low"].astype(np.float64),
+        close_price=rows["close"].astype(np.float64),
+        tick_count=rows["tick_volume"].astype(np.int64),
+    )
 
 
 def to_position(row: Any, symbol: str, clock: ServerClock) -> Position:

@@ -95,6 +95,35 @@ def test_quotes_after_a_cursor_come_once_each(terminal: TerminalPort, module: Si
     assert stamps == [to_datetime(START_US + second_ * 1_000_000) for second_ in range(11)]
 
 
+def test_ticks_between_are_those_of_the_half_open_range_in_utc(terminal: TerminalPort) -> None:
+    ticks = terminal.ticks_between("EURUSD", START_US + 2_000_000, START_US + 5_000_000)
+    assert ticks.ts_us.tolist() == [START_US + second * 1_000_000 for second in (2, 3, 4)]
+    assert (ticks.bid_price.tolist(), ticks.ask_price.tolist()) == ([1.0] * 3, [1.00002] * 3)
+
+
+def test_ticks_between_does_not_see_ahead(terminal: TerminalPort) -> None:
+    assert len(terminal.ticks_between("EURUSD", START_US, START_US + 86_400_000_000)) == 11
+
+
+def test_ticks_between_without_ticks_is_empty(terminal: TerminalPort) -> None:
+    ticks = terminal.ticks_between("EURUSD", START_US - 86_400_000_000, START_US)
+    assert (len(ticks), ticks.bid_price.dtype) == (0, "float64")
+
+
+def test_minute_bars_between_count_the_ticks_by_bid(terminal: TerminalPort, module: SimulatedMetaTrader5) -> None:
+    module.advance_to(START_US + 89_000_000)
+    bars = terminal.minute_bars_between("EURUSD", START_US, START_US + 86_400_000_000)
+    assert (bars.ts_us.tolist(), bars.tick_count.tolist()) == ([START_US, START_US + 60_000_000], [60, 30])
+    assert (bars.open_price.tolist(), bars.close_price.tolist(), bars.tick_count.dtype) == ([1.0, 1.0], [1.0, 1.0], "int64")
+
+
+def test_history_of_an_unknown_symbol_is_a_lookup_error(terminal: TerminalPort) -> None:
+    with pytest.raises(LookupError, match="NOSUCH"):
+        terminal.ticks_between("NOSUCH", START_US, START_US + 1)
+    with pytest.raises(LookupError, match="NOSUCH"):
+        terminal.minute_bars_between("NOSUCH", START_US, START_US + 1)
+
+
 def test_submit_entry_opens_one_position_with_levels_and_marks(terminal: TerminalPort) -> None:
     report = terminal.submit(ENTRY)
     (position,) = terminal.positions("EURUSD")
@@ -169,6 +198,8 @@ def test_queries_without_a_terminal_raise(terminal: TerminalPort, module: Simula
     module.faults.is_disconnected = True
     with pytest.raises(TerminalUnavailableError):
         terminal.positions()
+    with pytest.raises(TerminalUnavailableError):
+        terminal.ticks_between("EURUSD", START_US, START_US + 1_000_000)
     assert not terminal.health().is_connected
 
 

@@ -1,4 +1,4 @@
-"""Every benchmark of data at a tiny size: that it runs and says what it must, never how fast."""
+"""Every benchmark at a tiny size: that it runs and says what it must, never how fast."""
 
 from __future__ import annotations
 

@@ -29,6 +29,24 @@ def test_shuffled_labels_keep_their_values_within_each_date() -> None:
     assert not np.array_equal(shuffled.long_net_bps, events.long_net_bps)
 
 
+def test_shuffled_features_go_to_other_events_of_their_date() -> None:
+    events, _ = calibration.draw_edge(2.0, 1, days=3)
+    shuffled = calibration.shuffle_features(events, 3)
+    for place in range(3):
+        rows = events.date_index == place
+        np.testing.assert_array_equal(np.sort(shuffled.features[rows], axis=0), np.sort(events.features[rows], axis=0))
+    assert not np.array_equal(shuffled.features, events.features)
+    np.testing.assert_array_equal(shuffled.long_net_bps, events.long_net_bps)
+
+
+def test_shuffled_market_costs_nothing_and_is_rejected() -> None:
+    events, market = calibration.draw_shuffled(2, days=5)
+    assert all((day.bid_points == day.ask_points).all() for day in events.ticks)
+    outcome = calibration.judge(events, market, POLICY, seed=2, n_trials=6)
+    assert outcome.validation.n_trades > 100
+    assert not outcome.verdict.passed
+
+
 def test_bootstrapped_quotes_have_no_spread_and_no_memory() -> None:
     ticks = generate_day(SyntheticMarket(k=4.0), 1, "SYN", date(2024, 1, 9)).ticks
     made = calibration.bootstrap_quotes(ticks, 5)

@@ -1,4 +1,4 @@
-"""Faults to script on the simulated terminal, one per call of `order_send`, in order.
+"""Faults to script on the simulated terminal, one per call of `order_send`, in order, or by the entry that meets them.
 
 LOST_BEFORE   the request never reaches the server; the caller sees None
 LOST_AFTER    the server executes it; the caller sees None
@@ -42,6 +42,7 @@ class FaultPlan:
 
     def __init__(self) -> None:
         self._queue: deque[Fault | None] = deque()
+        self._of_entry: dict[str, deque[Fault]] = {}
         self.is_disconnected = False
         self.is_broker_link_down = False
         self.is_algo_trading_off = False
@@ -52,6 +53,13 @@ class FaultPlan:
         """Queue faults for the next orders; None lets one pass."""
         self._queue.extend(faults)
 
-    def take(self) -> Fault | None:
-        """Return the fault of this order."""
+    def script_entry(self, key: str, *faults: Fault) -> None:
+        """Queue faults for the sends of one entry, known by its draw key; other orders don't take them."""
+        self._of_entry.setdefault(key, deque()).extend(faults)
+
+    def take(self, entry_key: str = "") -> Fault | None:
+        """Return the fault of this order; `entry_key` is the draw key of an entry, empty for everything else."""
+        own = self._of_entry.get(entry_key)
+        if own:
+            return own.popleft()
         return self._queue.popleft() if self._queue else None

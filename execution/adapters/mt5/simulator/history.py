@@ -69,9 +69,11 @@ def empty_history() -> TickHistory:
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars by bid, ascending; stamps are in the time in which the ticks were given."""
+    """Bars by bid, in the order of their ticks. `time_s` is the opening in server time, which a clock change sets back; `opened_us` is
+    the same opening in UTC, ascending."""
 
     time_s: Int64Array
+    opened_us: Int64Array
     open: Int64Array
     high: Int64Array
     low: Int64Array
@@ -80,14 +82,15 @@ class Bars:
     spread: Int64Array
 
 
-def bars_of(stamps_us: Int64Array, bid: Int64Array, ask: Int64Array, starts_s: Int64Array) -> Bars:
-    """Group ticks into bars; `starts_s[i]` is the opening second of tick i's bar."""
-    if len(stamps_us) == 0:
-        return Bars(stamps_us, bid, bid, bid, bid, bid, bid)
+def bars_of(ts_us: Int64Array, server_us: Int64Array, bid: Int64Array, ask: Int64Array, starts_s: Int64Array) -> Bars:
+    """Group ticks into bars; `starts_s[i]` is the opening server second of tick i's bar."""
+    if len(ts_us) == 0:
+        return Bars(ts_us, ts_us, bid, bid, bid, bid, bid, bid)
     first = np.flatnonzero(np.diff(starts_s, prepend=starts_s[0] - 1))
     last = np.append(first[1:], len(starts_s)) - 1
     return Bars(
         time_s=starts_s[first],
+        opened_us=starts_s[first] * 1_000_000 - (server_us - ts_us)[first],
         open=bid[first],
         high=np.maximum.reduceat(bid, first),
         low=np.minimum.reduceat(bid, first),
@@ -95,3 +98,13 @@ def bars_of(stamps_us: Int64Array, bid: Int64Array, ask: Int64Array, starts_s: I
         ticks=last - first + 1,
         spread=np.minimum.reduceat(ask - bid, first),
     )
+
+
+def first_row(history: TickHistory, ts_us: int, bid_points: int | None = None, ask_points: int | None = None) -> int:
+    """Return the first row of a stamp (with these quotes when given); -1 when there is none."""
+    start, end = history.first_at_or_after(ts_us), history.last_at_or_before(ts_us)
+    for row in range(start, end + 1):
+        same_bid = bid_points is None or int(history.bid_points[row]) == bid_points
+        if same_bid and (ask_points is None or int(history.ask_points[row]) == ask_points):
+            return row
+    return -1

@@ -29,6 +29,9 @@ class BookPosition:
     magic: int
     comment: str
     draw_key: str
+    lot_nights: float = 0.0
+    swap_from_us: int = 0
+    """Swap that is due: lots times nights counted up to `swap_from_us`."""
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class BookDeal:
     profit: float
     symbol: str
     comment: str
+    swap: float = 0.0
 
 
 @dataclass
@@ -102,7 +106,7 @@ class Ledger:
     def book(self, deal: BookDeal) -> None:
         """Append a deal and move the balance."""
         self.deals.append(deal)
-        self.balance += deal.profit + deal.commission
+        self.balance += deal.profit + deal.commission + deal.swap
 
 
 def profit_in_account(spec: SymbolSpec, currency: str, sign: int, open_points: float, close_points: float, volume: float) -> float:

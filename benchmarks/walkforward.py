@@ -1,0 +1,130 @@
+"""walkforward: 12 windows refitted by the walk-forward's own refits, beside a plain loop that builds and trains each window anew.
+
+What belongs here: our side, the plain loop, the comparison of their models. What must not: judging other than by TARGET, the refits
+(`tick_assets.domain.walk_forward`).
+
+Both get the same rows, parameters and two cores: ours refits two windows at a time with one thread each, the loop one window with two
+threads or with one, whichever is the quicker. Ours takes its histogram's cuts from a sample, so trees differ; the note has both models'
+log loss on each window's test rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.findings import RATIO, Condition, Finding
+from benchmarks.plan import Benchmark, Plan
+from benchmarks.side import Work, serve
+from benchmarks.turns import Measured, Side, in_turn
+
+NAME, ROUNDS = "walkforward", 3
+OURS, LOOP, LOOP_ONE = "ours", "plain loop", "plain loop, one thread"
+TARGET = Condition(RATIO, "<=", 0.7)
+WINDOWS, FEATURES, CORES = 12, 40, 2
+TRAIN_SHARE = 0.4
+"""Of all rows, those that a window is fitted on; the other 60 % are the windows' test rows, in order."""
+
+Windows = Sequence[tuple[Any, Any]]
+
+
+def _rows(size: int) -> tuple[Any, Any]:
+    """Return features and a target that five of them explain a little; all sides draw the same."""
+    import numpy as np
+
+    random = np.random.default_rng(20240108)
+    features = random.normal(size=(size, FEATURES))
+    score = features[:, :5].sum(axis=1) + 6 * random.normal(size=size)
+    return features, (score > 0).astype(np.int8)
+
+
+def _windows(size: int) -> Windows:
+    """Return (train, test) rows of each rolling window; the windows' train rows overlap, test follows train."""
+    import numpy as np
+
+    train, test = int(size * TRAIN_SHARE), int(size * (1 - TRAIN_SHARE)) // WINDOWS
+    starts = [number * test for number in range(WINDOWS)]
+    return [(np.arange(start, start + train), np.arange(start + train, start + train + test)) for start in starts]
+
+
+def _work(refit: Callable[[Any, Any, Windows], list[bytes]], size: int) -> Work:
+    features, target = _rows(size)
+    windows = _windows(size)
+    rows = sum(len(train) for train, _ in windows)
+
+    def detail(models: list[bytes]) -> Mapping[str, float]:
+        return {"windows": len(models), "log_loss": _log_loss(models, features, target, windows)}
+
+    return Work(lambda: refit(features, target, windows), lambda models: rows, detail=detail)
+
+
+def _log_loss(models: list[bytes], features: Any, target: Any, windows: Windows) -> float:
+    """Return the mean log loss on the windows' test rows."""
+    import numpy as np
+
+    from tick_assets.domain.training import log_loss, predict
+
+    losses = [
+        log_loss(predict(model, features[test]), target[test], np.ones(len(test), np.bool_))
+        for model, (_, test) in zip(models, windows, strict=True)
+    ]
+    return float(np.mean(losses))
+
+
+def _ours(size: int) -> Work:
+    from tick_assets.domain.training import BoosterParams
+    from tick_assets.domain.walk_forward import refit_windows
+
+    return _work(lambda features, target, windows: refit_windows(features, target, None, windows, BoosterParams(), CORES), size)
+
+
+def _loop_with(n_threads: int) -> Callable[[int], Work]:
+    def loop(size: int) -> Work:
+        import xgboost as xgb
+
+        from tick_assets.domain.training import BoosterParams, train_booster
+
+        def refit(features: Any, target: Any, windows: Windows) -> list[bytes]:
+            models = []
+            for train, _ in windows:
+                matrix = xgb.DMatrix(features[train], label=target[train], nthread=n_threads)
+                models.append(bytes(train_booster(matrix, BoosterParams(), n_threads).save_raw("json")))
+            return models
+
+        return _work(refit, size)
+
+    return loop
+
+
+SIDES = {OURS: _ours, LOOP: _loop_with(CORES), LOOP_ONE: _loop_with(1)}
+
+
+def measure(plan: Plan, size: int) -> list[Finding]:
+    """Measure our refits and the loop with two threads and with one; the target is against the quicker loop."""
+    sides = [Side(name, "benchmarks.walkforward", {"size": size}) for name in SIDES]
+    found = in_turn(sides, plan.rounds_of(ROUNDS), plan.work, plan.report)
+    quicker = min((found[LOOP], found[LOOP_ONE]), key=lambda side: side.seconds)
+    return [_finding(found[OURS], found[name], found[name] is quicker, size) for name in (LOOP, LOOP_ONE)]
+
+
+def _finding(ours: Measured, rival: Measured, is_judged: bool, size: int) -> Finding:
+    note = (
+        f"{WINDOWS} windows of {ours.rows // WINDOWS:,} of {size:,} rows x {FEATURES}; log loss {ours.detail('log_loss'):.5f} against "
+        f"{rival.detail('log_loss'):.5f}; {ours.in_words()}; {rival.in_words()}"
+    )
+    target = (TARGET,) if is_judged else ()
+    return Finding(NAME, ours.seconds, "s", rival.name, rival.seconds, ours.seconds / rival.seconds, target, ours.peak_mb, note, size)
+
+
+BENCHMARK = Benchmark(
+    NAME,
+    "models",
+    f"{WINDOWS} windows of {FEATURES} features, retrain each",
+    [f"the quicker plain loop: {TARGET}"],
+    (100_000,),
+    (1_000_000,),
+    measure,
+)
+
+if __name__ == "__main__":
+    serve(SIDES)

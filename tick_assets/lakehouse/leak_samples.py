@@ -1,0 +1,59 @@
+"""Published symbol-days for the leak firewall to look at: ticks, features and labels, as the tables hold them now.
+
+What belongs here: which days, and reading them. What must not: the checks (`domain.leak_firewall`), datasets (they read tags).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+from tick_assets.domain.dataset import TrainingDay, TrainingSet, training_set
+from tick_assets.domain.labels import LABEL_SET
+from tick_assets.domain.signals import event_id
+from tick_assets.lakehouse.catalog import Lakehouse, day_filter
+from tick_assets.lakehouse.published_days import read_published_day
+
+SYMBOLS, DATES = 3, 2
+"""The most symbols, and dates of each, that one run's checks look at: about a second a symbol-day, however long the run's range is."""
+_T = TypeVar("_T")
+
+
+def read_samples(lakehouse: Lakehouse, symbols: Sequence[str], dates: Sequence[date]) -> list[TrainingSet]:
+    """Return a training set of each sampled symbol: symbols and dates spread over the run's; those that are not published are out."""
+    found = {symbol: _read_days(lakehouse, symbol, spread(sorted(dates), DATES)) for symbol in spread(sorted(symbols), SYMBOLS)}
+    return [training_set(symbol, days) for symbol, days in found.items() if days]
+
+
+def _read_days(lakehouse: Lakehouse, symbol: str, dates: Sequence[date]) -> list[TrainingDay]:
+    days = (read_labelled_day(lakehouse, symbol, day) for day in dates)
+    return [day for day in days if day is not None]
+
+
+def spread(items: Sequence[_T], most: int) -> list[_T]:
+    """Return so many of the items, the first and the last among them, evenly spread."""
+    return [items[i] for i in sorted(set(np.linspace(0, len(items) - 1, min(most, len(items))).astype(int).tolist()))]
+
+
+def read_labelled_day(lakehouse: Lakehouse, symbol: str, day: date) -> TrainingDay | None:
+    """Return one published date with features and labels, or None where `read_published_day` has none; events without a label stay."""
+    published = read_published_day(lakehouse, symbol, day)
+    if published is None:
+        return None
+    listed = lakehouse.frame("evidence.publications", day_filter(symbol, day))["publication_id"][0]
+    rows = lakehouse.frame("silver.labels", day_filter(symbol, day)).filter(pl.col("label_set") == LABEL_SET, publication_id=listed)
+    ids = pl.DataFrame({"event_id": [event_id(symbol, day.isoformat(), int(seq)) for seq in published.seq]}, schema={"event_id": pl.String})
+    labels = ids.join(rows, on="event_id", how="left", maintain_order="left")
+    ends = labels["ts_label_end"].dt.epoch("us").fill_null(pl.Series(published.ts_label_end_us))
+    return replace(
+        published,
+        label=labels["label"].fill_null(0).cast(pl.Int8).to_numpy(),
+        long_net_bps=labels["long_net_bps"].fill_null(np.nan).to_numpy(),
+        short_net_bps=labels["short_net_bps"].fill_null(np.nan).to_numpy(),
+        ts_label_end_us=ends.to_numpy(),
+    )
