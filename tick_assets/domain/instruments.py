@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any
 
+from tick_assets.domain.sampling import DEFAULT_SAMPLING, Sampling, parse_sampling
+
 SYNTHETIC = "SYN", "synthetic"
 """What the symbols and the sources of made-up markets begin with."""
 
@@ -44,6 +46,7 @@ class Instrument:
     swap_short_points: float = 0.0
     triple_swap_weekday: str = "wednesday"
     """The weekday of the server clock whose night counts three times, Saturday and Sunday none; `none`: all seven count once."""
+    sampling: Sampling = DEFAULT_SAMPLING
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,10 @@ class Market:
                 f"Expected one of the symbols {known}, was {symbol!r}. Add a section [symbols.{symbol}] to the market file."
             ) from None
 
+    def sampling_of(self, symbol: str) -> Sampling:
+        """Return how a symbol is sampled and labelled; one that the file does not name has the defaults."""
+        return self.instruments[symbol].sampling if symbol in self.instruments else DEFAULT_SAMPLING
+
 
 _ACCOUNT_KEYS = tuple(AccountTerms.__dataclass_fields__)
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -97,6 +104,7 @@ def parse_market(text: str) -> Market:
     document = tomllib.loads(text)
     account = document["account"]["currency"]
     execution = document["execution"]
+    _check_leaders(document["symbols"])
     return Market(
         account_currency=account,
         seed=int(execution["seed"]),
@@ -112,7 +120,7 @@ def parse_market(text: str) -> Market:
 
 def _parse_instrument(symbol: str, values: Mapping[str, Any], account_currency: str) -> Instrument:
     fields = Instrument.__dataclass_fields__
-    wanted = fields.keys() - {"symbol"}
+    wanted = fields.keys() - {"symbol", "sampling"}
     missing = sorted(name for name in wanted - values.keys() if fields[name].default is MISSING)
     if missing:
         raise ValueError(f"Expected the keys {missing} in [symbols.{symbol}] of the market file, found none. Add them.")
@@ -125,4 +133,14 @@ def _parse_instrument(symbol: str, values: Mapping[str, Any], account_currency: 
     if triple not in (*WEEKDAYS, "none"):
         choices = ", ".join((*WEEKDAYS, "none"))
         raise ValueError(f"Expected triple_swap_weekday of [symbols.{symbol}] to be one of {choices}, was {triple!r}. Correct it.")
-    return Instrument(symbol=symbol, **{name: values[name] for name in wanted & values.keys()})
+    chosen = {name: values[name] for name in wanted & values.keys()}
+    return Instrument(symbol=symbol, sampling=parse_sampling(symbol, values), **chosen)
+
+
+def _check_leaders(symbols: Mapping[str, Mapping[str, Any]]) -> None:
+    for symbol, values in symbols.items():
+        if values.get("leader") and values["leader"] not in symbols:
+            raise ValueError(
+                f"Expected the leader of {symbol} to be a symbol of the market file, was {values['leader']!r}. "
+                f"Add [symbols.{values['leader']}] or remove the key."
+            )

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.fit_leakage import FitStep, Score, examine_fits, examine_folds, examine_shuffled
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import KernelBatch, run_features
+from tick_assets.domain.kernel import SAMPLING_CLOCK, KernelBatch, run_features
 from tick_assets.domain.label_leakage import Labeller, examine_labels, examine_telling, labeller_of
 from tick_assets.domain.leak_findings import Examination
 from tick_assets.domain.leakage import History, HistoryKernel, KnownTicks, by_date, examine_features, examine_stored
@@ -98,11 +98,11 @@ def recent_dates(events: TrainingSet) -> TrainingSet:
     return events.on_dates(chosen) if len(chosen) > 1 else events
 
 
-def kernel_of_clean_ticks() -> HistoryKernel:
+def kernel_of_clean_ticks(clock: str = SAMPLING_CLOCK) -> HistoryKernel:
     """Return the kernel as it runs over clean ticks, date by date."""
 
     def run(ticks: Ticks, _: int) -> KernelBatch:
-        return run_features(ticks)
+        return run_features(ticks, clock)
 
     return by_date(run, 1)
 
@@ -132,7 +132,7 @@ def case_of(
 
     return LeakCase(
         events=events,
-        kernel=kernel or kernel_of_clean_ticks(),
+        kernel=kernel or kernel_of_clean_ticks(market.instrument(events.symbol).sampling.clock),
         labeller=labeller_of(events.symbol, market, strategy),
         test_dates=split.test,
         steps=(

@@ -22,7 +22,7 @@ from tick_assets.domain.report_explanation import attribution_section, drift_sec
 from tick_assets.domain.report_gate_error import gate_error_section
 from tick_assets.domain.report_leaks import leaks_section
 from tick_assets.domain.report_learning import learning_section
-from tick_assets.domain.report_performance import calibration_section, equity_section, figures_section, stress_section, trials_section
+from tick_assets.domain.report_performance import equity_section, figures_section, stress_section, trials_section
 from tick_assets.domain.report_stress import rivals_section, surface_section
 from tick_assets.domain.report_walk_forward import walk_forward_section
 
@@ -161,9 +161,8 @@ SECTIONS: tuple[Section, ...] = (
     _gate_errors,
     equity_section,
     _walk_forward,
-    side_by_side(calibration_section, trials_section),
     _learning,
-    stress_section,
+    side_by_side(stress_section, trials_section),
     _surface,
     _rivals,
     _account,

@@ -77,25 +77,6 @@ def _trial_point(trial: Trial, best: Trial) -> charts.Point:
     return charts.Point(float(trial.number), trial.sharpe, note, style, 7.0 if style == "best" else 4.5)
 
 
-def calibration_section(data: ReportData) -> str:
-    """Return predicted beside observed shares."""
-    rows = data.test.calibration
-    note = "Predicted and observed share of events at which the long side was better, on test dates, in bins of equally many."
-    if not rows:
-        return section("Calibration", note, "<p>No labelled events.</p>")
-    values = [value for row in rows for value in (row.predicted, row.observed)]
-    low, high = math.floor(min(values) * 10) / 10, math.ceil(max(values) * 10) / 10
-    plot = charts.square_plot(low, high, charts.HALF, 300)
-    ticks = charts.nice_ticks(low, high)
-    shown = [tick for tick in ticks if low <= tick <= high]
-    points = [
-        charts.Point(r.predicted, r.observed, f"{r.predicted:.3f} predicted, {r.observed:.3f} observed, {r.events} events") for r in rows
-    ]
-    drawn = charts.axes(plot, [(tick, charts.format_tick(tick)) for tick in shown], shown, "predicted", "observed")
-    ideal = charts.line(plot, [low, high], [low, high], "ideal")
-    return section("Calibration", note, charts.svg("Predicted against observed shares", plot, drawn, ideal, charts.scatter(plot, points)))
-
-
 def stress_section(data: ReportData) -> str:
     """Return the same decisions in harsher markets."""
     net = f'<th class="n">Net, {escape(data.account_currency)}</th>'

@@ -15,11 +15,12 @@ import polars as pl
 from tick_assets.domain import metrics
 from tick_assets.domain.backtest import HOUR_US, Trades
 from tick_assets.domain.drift import FeatureDrift
-from tick_assets.domain.evaluation import CalibrationRow, StressRow, WindowRow
+from tick_assets.domain.evaluation import CalibrationRow, StressRow
 from tick_assets.domain.feature_attribution import FeatureAttribution
 from tick_assets.domain.fills import EXIT_REASONS
 from tick_assets.domain.report_data import ReportData
 from tick_assets.domain.ticks import Int64Array
+from tick_assets.domain.walk_forward import WindowRow
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 GATES = {

@@ -330,9 +330,10 @@ def golden(model: bytes, features: Float64Array, rows: int = GOLDEN_ROWS) -> Map
 def feature_ranges(events: TrainingSet) -> dict[str, tuple[float, float]]:
     """Return the range in which the model may speak: what it was fitted on, widened by its own width on both sides.
 
-    Beyond that an input is no tail of the market but a broken feed; service and backtest both stay FLAT there.
+    Beyond that an input is no tail of the market but a broken feed; service and backtest both stay FLAT there. A feature that is not known
+    (NaN: no leader) is in no range, and widens none.
     """
-    low, high = events.features.min(axis=0), events.features.max(axis=0)
+    low, high = np.fmin.reduce(events.features, axis=0), np.fmax.reduce(events.features, axis=0)
     width = high - low
     return {name: (float(low[i] - width[i]), float(high[i] + width[i])) for i, name in enumerate(events.feature_names)}
 

@@ -21,6 +21,7 @@ from tick_assets.domain.model_card import CardTable, ModelCard
 from tick_assets.domain.report import identities_of, subtitle_of, tiles_of, title_of
 from tick_assets.domain.report_data import ReportData, gate_figure, gate_needs, gate_word, money
 from tick_assets.domain.report_explanation import favoured_side
+from tick_assets.domain.walk_forward import ROLLING, of_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
