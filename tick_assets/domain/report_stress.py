@@ -65,7 +65,7 @@ def rivals_section(found: Superiority | None, account_currency: str) -> str:
         return ""
     note = (
         "Hansen's test of superior predictive ability on net profit by hour (stationary bootstrap, consistent p-value, "
-        f"{found.replications:,} replications). The rival is the benchmark: a small p-value says that the model earns more. They trade the "
+        f"{found.replications:,} replications). The rival is the benchmark: a small p-value says that the model earns more. All trade the "
         "same events with the same stops, horizon and costs. Reported, not gated."
     )
     head = table_head(

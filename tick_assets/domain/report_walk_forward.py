@@ -20,9 +20,9 @@ NOTE = (
 )
 STYLES = {ROLLING: "bar", ANCHORED: "mark", RESELECTED: "best"}
 WORDS = {
-    ROLLING: "rolling: the newest dates of fixed number",
-    ANCHORED: "anchored: all dates so far",
-    RESELECTED: "reselected: rolling, its configuration chosen inside the window",
+    ROLLING: "bars: rolling, the newest dates of fixed number",
+    ANCHORED: "dots: anchored, all dates so far",
+    RESELECTED: "dots: reselected, rolling with its configuration chosen inside the window",
 }
 COLOURS = {ROLLING: "var(--good)", ANCHORED: "var(--blue)", RESELECTED: "var(--violet)"}
 LABELLED_BARS = 16

@@ -269,17 +269,15 @@ def refit_windows(
 ) -> list[bytes]:
     """Refit one configuration on the train rows of each (train, test) window and return the models' JSON bytes, `n_threads` at a time.
 
-    Rows are narrowed to float32 once for all windows and go straight into bins (`quantisation`), whose cuts are quantiles of the window's
-    *own* train rows: those of all rows would know the future, those of the first window be out of date. A model depends on its window
-    alone, so it is the same with any number of threads and in any order. Windows must be purged already.
+    Rows go straight into bins (`quantisation`), without a copy where they are consecutive. The cuts are quantiles of the window's *own*
+    train rows: those of all rows would know the future, those of the first window be out of date. A model depends on its window alone,
+    so it is the same with any number of threads and in any order. Windows must be purged already.
     """
-    narrow = np.ascontiguousarray(features, np.float32)
-
     def refit(window: tuple[Int64Array, Int64Array]) -> bytes:
         train, test = window
         _refuse_overlap(train, test)
         rows = _as_slice(train)
-        quantised = quantise(narrow[rows], target[rows], None if weight is None else weight[rows], max_bin=MAX_BIN)
+        quantised = quantise(features[rows], target[rows], None if weight is None else weight[rows], max_bin=MAX_BIN)
         return bytes(train_booster(quantised, params, 1).save_raw("json"))
 
     with ThreadPoolExecutor(max(1, n_threads)) as pool:

@@ -1,11 +1,12 @@
 """Hansen's test the right way round, and rivals that pay what the model pays."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tick_assets.domain import rivals, superiority
+from tick_assets.domain import rivals, superiority, training
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.rivals import Rival
@@ -75,6 +76,26 @@ def test_compare_finds_a_rival_that_earns_more() -> None:
     assert found.p_all == 1.0
 
 
+def _search_p(events: TrainingSet, market: Market) -> float | None:
+    """Return the p-value of "no configuration of a search earns more than staying flat", in a market without commission and slippage."""
+    free = replace(market, instruments={"SYN": replace(market.instrument("SYN"), commission_per_lot_side=0.0, slippage_mean_points=0.0)})
+    result = training.search(events, Strategy(), free, n_trials=6)
+    return superiority.superiority_p(np.zeros(len(result.hours)), result.profit_series, 0, 500)
+
+
+def test_superiority_of_a_search_on_labels_shuffled_within_the_day_is_gone(build_events: Build, syn_market: Market) -> None:
+    events, random = build_events(2.0, 5, 4), np.random.default_rng(0)
+    source = np.arange(len(events))
+    for place in range(len(events.dates)):
+        rows = np.flatnonzero((events.date_index == place) & events.is_labelled)
+        source[rows] = random.permutation(rows)
+    shuffled = replace(events, long_net_bps=events.long_net_bps[source], short_net_bps=events.short_net_bps[source])
+    whole, gone = _search_p(events, syn_market), _search_p(shuffled, syn_market)
+    assert whole is not None
+    assert gone is not None
+    assert whole < 0.01 < 0.05 < gone
+
+
 def test_rival_views_follow_their_rules(build_events: Build) -> None:
     events = build_events(2.0, 5, 2)
     views = rivals.rival_views(events)
@@ -87,8 +108,6 @@ def test_rival_views_follow_their_rules(build_events: Build) -> None:
 
 
 def test_rival_views_without_a_rules_feature_leave_the_rule_out(build_events: Build) -> None:
-    from dataclasses import replace
-
     events = build_events(2.0, 5, 2)
     renamed = replace(events, feature_names=tuple(f"other_{name}" for name in events.feature_names))
     assert set(rivals.rival_views(renamed)) == {"flat", "always long"}
