@@ -11,11 +11,13 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+from tick_assets.assets.account import account_metadata
 from tick_assets.assets.reporting import MODEL_OWNERS, Report, bar_plot, line_plot, now, reporting, table
 from tick_assets.domain.training import Trial
 from tick_assets.partitions import MODELS, models_of
 from tick_assets.resources import Road
 from tick_assets.tracking import judgement
+from tick_assets.tracking.account_view import trade_together
 from tick_assets.tracking.judgement import Bench, Case
 from tick_assets.tracking.model_log import log_candidate
 
@@ -120,10 +122,12 @@ def test(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
     curves: dict[str, tuple[Sequence[Any], Sequence[float]]] = {}
     rows: dict[str, Mapping[str, Any]] = {}
     with reporting(context, "models/test") as report:
-        for key, case in cases_of(context, road):
+        cases = cases_of(context, road)
+        for key, case in cases:
             rows[key] = {"model": case.model_id, **asdict(judgement.test(case))}
             curves[key] = (list(range(len(case.test.hourly_pnl))), case.test.hourly_pnl.cumsum().tolist())
-    return finish(context, report, rows, line_plot("equity on the test dates, USD by open hour", curves))
+        account = account_metadata(trade_together([case for _, case in cases], road.market))
+    return finish(context, report, rows, line_plot("equity on the test dates, USD by open hour", curves), **account)
 
 
 @model_asset("walk_forward", ["models/test"], {"python", "iceberg"})

@@ -48,16 +48,23 @@ class Instrument:
 
 @dataclass(frozen=True)
 class AccountTerms:
-    """What the broker grants: opening balance in account currency, leverage, and the margin level in per cent that ends positions."""
+    """What the broker grants: opening balance in account currency, leverage, and the margin level in per cent that ends positions.
+
+    `charges_swap` is whether backtests of single models and the simulated terminal charge swap; several in one account always do.
+    """
 
     balance: float = 100_000.0
     leverage: float = 100.0
     stop_out_pct: float = 50.0
+    charges_swap: bool = False
 
 
 @dataclass(frozen=True)
 class Market:
-    """The market file: account currency, execution draws, all instruments, the account's terms and the broker's clock."""
+    """The market file: account currency, execution draws, all instruments, the account's terms, the broker's clock, limits.
+
+    `server_clock` and `limits` are the file's sections as they are: `rollovers` and `account` read them.
+    """
 
     account_currency: str
     seed: int
@@ -67,6 +74,7 @@ class Market:
     instruments: Mapping[str, Instrument]
     account: AccountTerms = AccountTerms()
     server_clock: Mapping[str, Any] = field(default_factory=lambda: {"kind": "ny_plus_7"})
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
     def instrument(self, symbol: str) -> Instrument:
         """Return one instrument; `UnknownSymbolError` names the remedy."""
@@ -96,8 +104,9 @@ def parse_market(text: str) -> Market:
         latency_sigma=float(execution["latency_sigma"]),
         quote_wait_ms=int(execution["quote_wait_ms"]),
         instruments={name: _parse_instrument(name, values, account) for name, values in document["symbols"].items()},
-        account=AccountTerms(**{name: float(document["account"][name]) for name in _ACCOUNT_KEYS if name in document["account"]}),
+        account=AccountTerms(**{name: document["account"][name] for name in _ACCOUNT_KEYS if name in document["account"]}),
         server_clock=document.get("server_clock", {"kind": "ny_plus_7"}),
+        limits=document.get("limits", {}),
     )
 
 
@@ -114,7 +123,6 @@ def _parse_instrument(symbol: str, values: Mapping[str, Any], account_currency: 
         )
     triple = values.get("triple_swap_weekday", "wednesday")
     if triple not in (*WEEKDAYS, "none"):
-        raise ValueError(
-            f"Expected a triple_swap_weekday of {', '.join(WEEKDAYS)} or none in [symbols.{symbol}], was {triple!r}. Correct it."
-        )
+        choices = ", ".join((*WEEKDAYS, "none"))
+        raise ValueError(f"Expected triple_swap_weekday of [symbols.{symbol}] to be one of {choices}, was {triple!r}. Correct it.")
     return Instrument(symbol=symbol, **{name: values[name] for name in wanted & values.keys()})

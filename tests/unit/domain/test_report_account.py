@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from tests.unit.domain.accounts import EUR, MARKET, PATIENT, euro, orders_of, random_line, yen
 from tests.unit.domain.pages import Page, drawings
-from tests.unit.domain.test_account import EUR, MARKET, PATIENT, euro, orders_of, random_line, yen
 from tests.unit.domain.test_equity import OVER_AN_HOUR
-from tick_assets.domain.account import OUTCOMES, AccountLimits, Line, trade_account
+from tick_assets.domain.account import AccountLimits, Line, trade_account
+from tick_assets.domain.account_loop import OUTCOMES
 from tick_assets.domain.equity import view_account
 from tick_assets.domain.fills import EXIT_REASONS
 from tick_assets.domain.instruments import AccountTerms

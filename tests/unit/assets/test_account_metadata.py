@@ -1,0 +1,15 @@
+"""What Dagster is shown of several models in one account."""
+
+from tests.unit.domain.accounts import PATIENT, euro, yen
+from tick_assets.assets.account import account_metadata
+from tick_assets.domain.account import AccountLimits, trade_account
+from tick_assets.domain.equity import view_account
+
+
+def test_account_metadata_has_figures_plots_and_refusals() -> None:
+    run = trade_account([euro(gain=12), yen("2024-01-08T10:01:00")], PATIENT, AccountLimits(positions=1))
+    shown = account_metadata(view_account(run))
+    (figures,) = [record.data for record in shown["account"].records]
+    assert (figures["n_trades"], figures["n_refused"], round(figures["net"], 6)) == (1, 1, 3.0)
+    assert [record.data for record in shown["account_refusals"].records] == [{"reason": "LIMIT_POSITIONS", "orders": 1}]
+    assert all(shown[name].value.startswith("![plot](data:image/png;base64,") for name in ("account_equity", "account_exposure"))
