@@ -2,6 +2,7 @@
 
 Where do I go to...?
     call it as the package is called         module.py (SimulatedMetaTrader5)
+    see the tuples that it answers           answers.py
     see what is refused before it fills      requests.py (RequestDesk)
     see when orders fill and stops trigger   server.py (TradeServer; points and UTC microseconds)
     see what a fill does to the account      account.py (BrokerAccount: positions, swap, equity, margin, stop-out)
