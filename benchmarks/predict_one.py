@@ -121,7 +121,8 @@ def _finding(ours: Measured, rival: Measured, off: dict[str, float], size: int) 
     target = (TARGET,) if rival.name == BOOSTER else ()
     note = (
         f"{ours.rows:,} rows one by one, {TREES} trees of depth {DEPTH}, {FEATURES} features, a tenth missing; "
-        f"p99 {ours.detail('p99_us'):.1f} us against {rival.detail('p99_us'):.1f}; largest difference from the Booster {off[OURS]:.2g}, the rival's {off[rival.name]:.2g}; "
+        f"p99 {ours.detail('p99_us'):.1f} us against {rival.detail('p99_us'):.1f}; "
+        f"largest difference from the Booster {off[OURS]:.2g}, the rival's {off[rival.name]:.2g}; "
         f"{rival.in_words()}"
     )
     return Finding(NAME, ours_us, "us p50", rival.name, rival_us, ours_us / rival_us, target, ours.peak_mb, note, size)
