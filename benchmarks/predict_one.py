@@ -104,9 +104,13 @@ def measure(plan: Plan, size: int) -> list[Finding]:
     sides = [Side(name, "benchmarks.predict_one", {"folder": str(folder)}, python.get(name, sys.executable)) for name in names]
     found = in_turn(sides, plan.rounds_of(ROUNDS), plan.work, plan.report)
     off = {name: _difference(folder, name) for name in names}
-    if not off[OURS] <= TOLERANCE:
-        raise RuntimeError(f"Expected the Booster's probabilities within {TOLERANCE}, was {off[OURS]:g} off.")
+    _require_equal(off[OURS])
     return [_finding(found[OURS], found[name], off, size) for name in names[1:]]
+
+
+def _require_equal(difference: float) -> None:
+    if not difference <= TOLERANCE:
+        raise RuntimeError(f"Expected the Booster's probabilities within {TOLERANCE}, was {difference:g} off.")
 
 
 def _difference(folder: Path, name: str) -> float:

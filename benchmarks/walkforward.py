@@ -23,7 +23,7 @@ OURS, LOOP, LOOP_ONE = "ours", "plain loop", "plain loop, one thread"
 TARGET = Condition(RATIO, "<=", 0.7)
 WINDOWS, FEATURES, CORES = 12, 40, 2
 QUIET_THREADS = {"OMP_WAIT_POLICY": "passive"}
-"""Threads that wait asleep. Where other work wants the cores, spinning ones make the loop with two threads 5 to 9 times slower (measured)."""
+"""Threads that wait asleep. Where other work wants the cores, spinning ones make the two-thread loop 5 to 9 times slower (measured)."""
 TRAIN_SHARE = 0.4
 """Of all rows, those that a window is fitted on; the other 60 % are the windows' test rows, in order."""
 
