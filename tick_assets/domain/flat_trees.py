@@ -4,7 +4,7 @@ What belongs here: reading the trees out of model.json, and the walk. What must 
 
 A missing value (NaN) takes each split's default side, as in XGBoost. Features are compared as float32 and leaves summed as float32 in
 the order of the trees, as XGBoost does; logarithm and exponential are rounded to float32 from float64. So a probability is the Booster's
-to the bit (measured), and differs by the last bit of a float32 where a C library rounds its expf otherwise.
+to the bit, but for one in some thousand rows, where the last bit of a float32 differs (measured).
 What the walk does not know is refused and never ignored: splits by category, other boosters than `gbtree`, other objectives than
 `binary:logistic`, several outputs.
 """

@@ -156,10 +156,16 @@ def test_windows_of_walkforward_keep_test_rows_behind_their_train_rows() -> None
     assert windows[-1][1][-1] == 999
 
 
-def test_probability_beyond_the_tolerance_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict_one, "_difference", lambda folder, name: 2e-6)
-    with pytest.raises(RuntimeError, match="Expected the Booster's probabilities within 1e-06, was 2e-06 off"):
-        findings_of("predict.one", tmp_path)
+@pytest.mark.parametrize("difference", [2e-6, float("nan")])
+def test_probability_beyond_the_tolerance_is_an_error(difference: float) -> None:
+    with pytest.raises(RuntimeError, match="Expected the Booster's probabilities within 1e-06"):
+        predict_one._require_equal(difference)
+
+
+def test_difference_is_the_largest_from_the_booster(tmp_path: Path) -> None:
+    np.save(tmp_path / f"{predict_one.BOOSTER}.npy", np.array([0.5, 0.25], np.float32))
+    np.save(tmp_path / f"{predict_one.OURS}.npy", np.array([0.5, 0.375]))
+    assert predict_one._difference(tmp_path, predict_one.OURS) == 0.125
 
 
 def test_modules_of_rivals_import_nothing_but_the_standard_library() -> None:
