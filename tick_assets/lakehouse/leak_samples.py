@@ -50,7 +50,8 @@ def read_labelled_day(lakehouse: Lakehouse, symbol: str, day: date, clock: str, 
         return None
     listed = lakehouse.frame("evidence.publications", day_filter(symbol, day))["publication_id"][0]
     rows = lakehouse.frame("silver.labels", day_filter(symbol, day)).filter(pl.col("label_set") == label_set, publication_id=listed)
-    ids = pl.DataFrame({"event_id": [event_id(symbol, day.isoformat(), int(seq), clock) for seq in published.seq]}, schema={"event_id": pl.String})
+    sampled = [event_id(symbol, day.isoformat(), int(seq), clock) for seq in published.seq]
+    ids = pl.DataFrame({"event_id": sampled}, schema={"event_id": pl.String})
     labels = ids.join(rows, on="event_id", how="left", maintain_order="left")
     ends = labels["ts_label_end"].dt.epoch("us").fill_null(pl.Series(published.ts_label_end_us))
     return replace(
