@@ -47,8 +47,9 @@ from tick_assets.domain.training import (
 ROLLING, ANCHORED, RESELECTED = "rolling", "anchored", "reselected"
 AGES = 5
 """Trading dates behind its fit on which each model is traded, to see how fast it ages: a trading week."""
-CUT_ROWS = 32_768
-"""Rows that the histogram's cuts are taken from: 512 a bin. The quantiles of all rows of a window cost a third of its refit."""
+CUT_ROWS = 8_192
+"""Rows that the histogram's cuts are taken from: 128 a bin. The quantiles of all rows of a window cost a third of its refit, those of
+32,768 a fifteenth; the loss on test rows is the same to 0.0003 with 4,096, 8,192 and 32,768 (measured)."""
 
 
 @dataclass(frozen=True)
