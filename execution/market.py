@@ -22,7 +22,7 @@ class UnknownSymbolError(LookupError):
 class AccountTerms:
     """What the simulated broker grants. `margin_mode` is `hedging` or `netting`.
 
-    `charges_swap` is off by default: the pipeline's backtest, which the terminal must match trade for trade, charges none within a date.
+    The pipeline's backtest, which the terminal must match trade for trade, reads `charges_swap` from the same file.
     """
 
     currency: str

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from execution.adapters.mt5.simulator.history import first_row
 from execution.adapters.mt5.simulator.module import SimulatedMetaTrader5
-from execution.adapters.mt5.simulator.server import first_row
 from execution.ports import Mark, Pacer
 
 

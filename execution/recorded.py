@@ -40,8 +40,8 @@ class RecordedDay:
     def placed(self, price_factor: int) -> PlacedTicks:
         """Return the ticks in points of 1 / price_factor; a price between two points goes to the nearest."""
         nothing = np.full(len(self.ticks), np.nan)
-        points = (np.rint(prices * price_factor).astype(np.int64) for prices in (self.ticks.bid_price, self.ticks.ask_price))
-        return PlacedTicks(self.ticks.ts_us, *points, nothing, nothing)
+        bid, ask = (np.rint(prices * price_factor).astype(np.int64) for prices in (self.ticks.bid_price, self.ticks.ask_price))
+        return PlacedTicks(self.ticks.ts_us, bid, ask, nothing, nothing)
 
 
 def holding_terminal(market: MarketFile, ticks_by_symbol: Mapping[str, TickColumns]) -> TerminalPort:

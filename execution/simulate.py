@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from execution.adapters.mt5 import constants as mt5
 from execution.adapters.mt5.server_clock import server_clock_from
+from execution.adapters.mt5.simulator.account import END_OF_DATA_COMMENT
 from execution.adapters.mt5.simulator.faults import Fault
 from execution.adapters.mt5.simulator.history import TickHistory
 from execution.adapters.mt5.simulator.ledger import BookDeal
 from execution.adapters.mt5.simulator.module import SimulatedMetaTrader5
-from execution.adapters.mt5.simulator.server import END_OF_DATA_COMMENT
 from execution.adapters.mt5.terminal import MetaTrader5Terminal, TerminalSettings
 from execution.desk import OrderDesk
 from execution.engine import Engine
@@ -250,7 +250,7 @@ def _trade(module: SimulatedMetaTrader5, entry: BookDeal, exits: Sequence[BookDe
     profit = sum(deal.profit for deal in exits)
     costs = entry.commission + sum(deal.commission + deal.swap for deal in exits)
     return SimulatedTrade(
-        signal_id=module.server.draw_key_of(entry.position_id),
+        signal_id=module.server.account.draw_key_of(entry.position_id),
         symbol=entry.symbol,
         entry_ts_us=entry.ts_us,
         exit_ts_us=last.ts_us,

@@ -95,15 +95,19 @@ def open_bundle(
     *,
     must_have_passed: bool,
     loaded_at_us: int,
+    sampling_clock: str = SAMPLING_CLOCK,
 ) -> ServedModel:
-    """Return the model of a bundle that passes every check, or raise `BundleRefusedError`."""
+    """Return the model of a bundle that passes every check, or raise `BundleRefusedError`.
+
+    `sampling_clock` is the one by which the service samples the symbol; a model of another one would be asked at the wrong moments.
+    """
     passport = _parse_json(files.passport, "PASSPORT_MALFORMED", "passport")
     payload = _verified_payload(passport, public_key)
     _check_identity(address, payload)
     _check_model_hash(address, payload, files.model)
     if must_have_passed:
         _check_verdict(payload)
-    _check_features(payload)
+    _check_features(payload, sampling_clock)
     low, high = _ranges_of(payload)
     reason = probe.check(files.model)
     if reason:
@@ -158,11 +162,11 @@ def _check_verdict(payload: Mapping[str, Any]) -> None:
         raise BundleRefusedError("VERDICT_NOT_PASSED", "Expected a passport whose verdict is a pass. Only such a model goes live.")
 
 
-def _check_features(payload: Mapping[str, Any]) -> None:
+def _check_features(payload: Mapping[str, Any], sampling_clock: str) -> None:
     was = (payload.get("feature_set"), payload.get("sampling_clock"), tuple(payload.get("features") or ()))
-    if was != (FEATURE_SET, SAMPLING_CLOCK, FEATURE_NAMES):
+    if was != (FEATURE_SET, sampling_clock, FEATURE_NAMES):
         raise BundleRefusedError(
-            "FEATURES_MISMATCH", f"Expected the features of {FEATURE_SET} at {SAMPLING_CLOCK}, was {was[:2]} and {len(was[2])} names."
+            "FEATURES_MISMATCH", f"Expected the features of {FEATURE_SET} at {sampling_clock}, was {was[:2]} and {len(was[2])} names."
         )
 
 

@@ -23,6 +23,7 @@ from serving.model_probe import ModelProbe
 from serving.object_store import ObjectMissingError, ObjectStore, ObjectTooLargeError
 from serving.served_model import LIVE, SHADOW, ModelSlot, ServedModel
 from tick_assets.domain import passports
+from tick_assets.domain.instruments import Market
 
 _LOG = logging.getLogger("serving")
 _POINTERS = {"champion.json": LIVE, "shadow.json": SHADOW}
@@ -56,6 +57,7 @@ class ModelStore:
         clock: Clock,
         metrics: Metrics,
         model_limit: int,
+        market: Market,
     ) -> None:
         self._store = store
         self._probe = probe
@@ -63,6 +65,7 @@ class ModelStore:
         self._clock = clock
         self._metrics = metrics
         self._model_limit = model_limit
+        self._market = market
         self._lock = threading.Lock()
         self._etags: dict[SlotKey, str] = {}
         self._models: Mapping[SlotKey, ServedModel] = {}
@@ -148,6 +151,7 @@ class ModelStore:
             self._probe,
             must_have_passed=must_have_passed,
             loaded_at_us=self._clock.now_us(),
+            sampling_clock=self._market.sampling_of(address.symbol).clock,
         )
 
     def _read_public_key(self) -> bytes:

@@ -132,7 +132,7 @@ class SymbolFeed:
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
-        self.kernel = OnlineKernel(instrument.symbol, instrument.price_factor)
+        self.kernel = OnlineKernel(instrument.symbol, instrument.price_factor, instrument.sampling.clock)
         self.last_ts_us = 0
         self.pending: list[Pending] = []
         self._day = -1
@@ -224,7 +224,7 @@ class SymbolFeed:
         return rows
 
     def _event(self, ticks: Ticks, row: int, first_seq: int, date_iso: str, features: npt.NDArray[np.float64] | None) -> _Event:
-        event_id = rules.event_id(self.instrument.symbol, date_iso, first_seq + row)
+        event_id = rules.event_id(self.instrument.symbol, date_iso, first_seq + row, self.instrument.sampling.clock)
         return _Event(row, event_id, int(ticks.ts_us[row]), int(ticks.bid_points[row]), int(ticks.ask_points[row]), features)
 
     def _speak(

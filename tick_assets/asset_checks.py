@@ -111,7 +111,9 @@ def features_know_no_future(context: dg.AssetCheckExecutionContext, road: Road, 
     from tick_assets.lakehouse.leak_samples import read_samples
 
     samples = read_samples(road.lakehouse, scope.active(road.settings), dates_of(context.partition_keys))
-    return _leak_result({each.symbol: examine_events(each, kernel_of_clean_ticks()) for each in samples})
+    return _leak_result(
+        {each.symbol: examine_events(each, kernel_of_clean_ticks(road.market.instrument(each.symbol).sampling.clock)) for each in samples}
+    )
 
 
 @dg.asset_check(
@@ -124,11 +126,12 @@ def features_know_no_future(context: dg.AssetCheckExecutionContext, road: Road, 
 def labels_know_no_future(context: dg.AssetCheckExecutionContext, road: Road, scope: Scope) -> dg.AssetCheckResult:
     from tick_assets.domain.label_leakage import examine_labels, examine_telling, labeller_of
     from tick_assets.domain.leak_firewall import looked_at
-    from tick_assets.domain.signals import Strategy
+    from tick_assets.domain.signals import strategy_of
     from tick_assets.lakehouse.leak_samples import read_samples
 
     samples = read_samples(road.lakehouse, scope.active(road.settings), dates_of(context.partition_keys))
-    labellers = {each.symbol: labeller_of(each.symbol, road.market, Strategy()) for each in samples}
+    strategies = {each.symbol: strategy_of(road.market.instrument(each.symbol)) for each in samples}
+    labellers = {each.symbol: labeller_of(each.symbol, road.market, strategies[each.symbol]) for each in samples}
     return _leak_result(
         {each.symbol: [*examine_labels(each, labellers[each.symbol], looked_at(each)), examine_telling(each)] for each in samples}
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,9 +14,10 @@ from execution.adapters.mt5.server_clock import server_clock_from, to_utc_us
 from execution.adapters.mt5.simulator.swap import nights_held
 from execution.market import default_market_text
 from execution.simulate import SimulatedSignal, simulate_signals
-from tick_assets.domain.account import OUTCOMES, Line, trade_account
-from tick_assets.domain.backtest import Orders
-from tick_assets.domain.instruments import parse_market
+from tick_assets.domain.account import Line, trade_account
+from tick_assets.domain.account_loop import OUTCOMES
+from tick_assets.domain.backtest import Orders, backtest
+from tick_assets.domain.instruments import AccountTerms, parse_market
 from tick_assets.domain.orders import draw_fills
 from tick_assets.domain.rollovers import rollovers
 from tick_assets.domain.ticks import DAY_US, Ticks
@@ -108,6 +110,27 @@ def test_terminal_charges_no_swap_unless_the_market_file_says_so() -> None:
     nights = nights_held(clock, "wednesday", charged.entry_ts_us, charged.exit_ts_us)
     assert nights >= 5
     assert charged.net_pnl_account - free.net_pnl_account == pytest.approx(-0.7 * nights)
+
+
+@pytest.mark.parametrize("symbol", ["EURUSD", "USDJPY"])
+def test_backtest_of_a_date_charges_the_swap_that_the_terminal_books(symbol: str) -> None:
+    rng = np.random.default_rng(5)
+    (day,) = [day for day in week_of_ticks(rng) if day.ts_us[0] // DAY_US == 19_732]
+    keys = [hashlib.sha256(f"{symbol}|{i}".encode()).hexdigest() for i in range(60)]
+    orders = orders_on([day], rng, keys, symbol)
+    text = CHARGED.replace("quote_wait_ms = 60000", "quote_wait_ms = 7200000")
+    market = parse_market(text)
+    trades = backtest([day], orders, market.instrument(symbol), market, LOTS)
+    signals = [
+        SimulatedSignal(key, symbol, int(day.ts_us[row]), int(side), int(stop), int(target), int(end), LOTS, int(row))
+        for key, row, side, stop, target, end in zip(
+            keys, orders.row, orders.side, orders.stop_points, orders.target_points, orders.exit_at_us, strict=True
+        )
+    ]
+    booked = simulate_signals({symbol: day}, signals, text)
+    free = backtest([day], orders, parse_market(TEXT).instrument(symbol), replace(market, account=AccountTerms()), LOTS)
+    assert (trades.net_pnl_account != free.net_pnl_account).any()
+    assert [t.net_pnl_account for t in booked] == pytest.approx(trades.net_pnl_account.tolist(), abs=1e-9)
 
 
 @pytest.mark.parametrize("section", CLOCKS)

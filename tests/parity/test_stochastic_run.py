@@ -59,6 +59,16 @@ def test_stochastic_parts_add_up_to_the_difference_of_the_books(
     assert min(abs(part) for part in (found.latency, found.slippage, found.rejects, found.missed)) > 0
 
 
+def test_stochastic_parts_add_up_where_swap_is_charged(events: TrainingSet, speaker: Speaker) -> None:
+    text = TEXT.replace("charges_swap = false", "charges_swap = true")
+    market = parse_market(text)
+    assert market.account.charges_swap
+    spoken = spoken_orders(events, speaker, market)
+    signals = signals_of(SYMBOL, spoken.keys, events.ts_event_us, spoken.orders, speaker.strategy.max_position, range(len(events)))
+    rough = run_stochastic(events, speaker, market, text, simulate_signals({SYMBOL: events.ticks[0]}, signals, text), 1)
+    assert abs(rough.attribution.residual) < 1e-9
+
+
 def test_stochastic_run_depends_on_the_seed_alone(events: TrainingSet, speaker: Speaker, calm: list[SimulatedTrade]) -> None:
     first, again, other = (run_stochastic(events, speaker, MARKET, TEXT, calm, seed) for seed in (1, 1, 2))
     assert first == again

@@ -18,6 +18,7 @@ from tick_assets.assets.models import cases_of, finish, model_asset
 from tick_assets.assets.reporting import bar_plot, now, reporting, table
 from tick_assets.domain.backtest import Orders, Trades
 from tick_assets.domain.dataset import TrainingSet
+from tick_assets.domain.leak_findings import count_leaks, state
 from tick_assets.domain.orders import orders_from_views, signal_keys
 from tick_assets.domain.replays import compare_trades
 from tick_assets.domain.terminal_history import HistoryComparison, compare_history, history_figures
@@ -148,17 +149,18 @@ def _judge(road: Road, case: Case) -> dict[str, Any]:
     at = now()
     validation = judgement.validate(case)
     windows = judgement.windows_of(case)
-    leaks = judgement.find_leaks(case, at)
+    examined = judgement.find_leaks(case, at)
     mismatches = case.store.read(case.version, "mt5_backtest")["mismatches"]
     decision = judgement.decide(
         case,
         validation,
         windows,
         judgement.completeness_of(case),
-        leaks,
+        count_leaks(examined),
         mismatches,
     )
-    files = write_report(report_data(case, decision, validation, windows, at), road.settings.reports_dir)
+    shown = report_data(case, decision, validation, windows, at, state(examined))
+    files = write_report(shown, road.settings.reports_dir)
     if files.card is not None:
         case.store.write_card(case.version, files.card.read_bytes())
     row = judgement.keep_decision(case, decision, validation, files.page.as_uri(), at)
@@ -170,6 +172,7 @@ def _judge(road: Road, case: Case) -> dict[str, Any]:
         "verdict_id": decision.verdict_id,
         "verdict": decision.verdict.answer,
         "refused_by": ", ".join(decision.verdict.refused_by),
+        "strong_drift": ", ".join(shown.drift.alarms) if shown.drift else "",
         "report": str(files.page),
         "all_reports": str(index),
         "gates": [{"model": case.model_id, **asdict(gate)} for gate in decision.verdict.gates],

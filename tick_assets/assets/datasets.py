@@ -9,6 +9,8 @@ from typing import Any
 import dagster as dg
 
 from tick_assets.assets.reporting import MODEL_OWNERS, bar_plot, reporting, table
+from tick_assets.domain.labels import label_set_of
+from tick_assets.domain.signals import strategy_of
 from tick_assets.lakehouse import datasets, hour_ledger
 from tick_assets.lakehouse.dataset_folder import DatasetFolder, export
 from tick_assets.partitions import ALL_DATES, MODELS, models_of
@@ -75,5 +77,14 @@ def _pin(road: Road, folder: DatasetFolder, versions: DatasetVersions, symbol: s
 def _pin_published(road: Road, symbol: str) -> datasets.Dataset:
     first, last = datasets.window_of(road.lakehouse, symbol, road.settings.train_from, road.settings.train_to)
     complete = hour_ledger.days_complete(road.lakehouse, road.market, (symbol,), first, last)
-    request = datasets.DatasetRequest((symbol,), first, last, datasets.view_sql_sha256(DBT_PROJECT.project_dir), completeness=complete)
+    instrument = road.market.instrument(symbol)
+    request = datasets.DatasetRequest(
+        (symbol,),
+        first,
+        last,
+        datasets.view_sql_sha256(DBT_PROJECT.project_dir),
+        label_set=label_set_of(strategy_of(instrument)),
+        completeness=complete,
+        sampling_clock=instrument.sampling.clock,
+    )
     return datasets.create(road.lakehouse, road.object_store, request)

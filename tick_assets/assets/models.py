@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+from tick_assets.assets.account import account_metadata
 from tick_assets.assets.reporting import MODEL_OWNERS, Report, bar_plot, line_plot, now, reporting, table
 from tick_assets.domain.learning import LearningFigures, sample_of_test
 from tick_assets.domain.training import Trial
@@ -18,6 +19,7 @@ from tick_assets.domain.walk_forward import WindowRow, of_kind, summarize
 from tick_assets.partitions import MODELS, models_of
 from tick_assets.resources import Road
 from tick_assets.tracking import judgement, robustness
+from tick_assets.tracking.account_view import trade_together
 from tick_assets.tracking.judgement import Bench, Case
 from tick_assets.tracking.model_log import log_candidate, log_learning
 from tick_assets.tracking.walk_forwards import run_walk_forward
@@ -161,7 +163,8 @@ def test(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
     rivals: list[dict[str, Any]] = []
     surface: list[dict[str, Any]] = []
     with reporting(context, "models/test") as report:
-        for key, case in cases_of(context, road):
+        cases = cases_of(context, road)
+        for key, case in cases:
             figures = judgement.test(case, now())
             found = judgement.test_reliability(case)
             scores = {"brier": found.brier, "expected_calibration_error": found.expected_calibration_error}
@@ -171,9 +174,10 @@ def test(context: dg.AssetExecutionContext, road: Road) -> dg.MaterializeResult:
             curves[key] = (list(range(len(case.test.hourly_pnl))), case.test.hourly_pnl.cumsum().tolist())
             rivals += [{"model": case.model_id, **asdict(row)} for row in robustness.keep_superiority(case).rows]
             surface += [{"model": case.model_id, **asdict(cell)} for cell in robustness.keep_surface(case)]
+        account = account_metadata(trade_together([case for _, case in cases], road.market), road.settings.reports_dir)
     plot = line_plot("equity on the test dates, USD by open hour", curves)
     more = {"degradation": table(samples), "rivals": table(rivals), "stress_surface": table(surface)}
-    return finish(context, report, rows, plot, stress_plot=_surface_plot(surface), **more)
+    return finish(context, report, rows, plot, stress_plot=_surface_plot(surface), **more, **account)
 
 
 def _surface_plot(cells: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:

@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 
 from tick_assets.assets.reporting import bar_plot, day_plot, day_range, day_rows, now, reporting, silver_spec, table
-from tick_assets.domain.signals import Strategy
 from tick_assets.lakehouse import publications, silver, tick_audit
 from tick_assets.lakehouse.publishing import AuditError, audit_outside, publish, stage, writing
 from tick_assets.partitions import DAILY, dates_of
@@ -116,7 +115,7 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
         writing(road.lakehouse, tables, symbols, dates, run, context.log.info) as lock,
     ):
         partitions = silver.Partitions(symbols, dates, {})
-        files = silver.event_files(spark.runner, road.lakehouse, partitions, road.market, Strategy())
+        files = silver.event_files(spark.runner, road.lakehouse, partitions, road.market)
         staged = [stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.FEATURES, silver.LABELS)]
         for each in staged:
             audit_outside(road.lakehouse, each)

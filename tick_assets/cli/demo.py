@@ -332,6 +332,7 @@ def _say_the_end(settings: Settings, plan: Plan, clock: Clock, summary: dict[str
     for row in summary["verdicts"]:
         clock.say(f"   {row['model_id']:<24} {'PASSED' if row['passed'] else 'REJECTED':<9} {row['refused_by']}")
         clock.say(f"      report: {settings.reports_dir / (row['model_id'] + '.html')}")
+    clock.say(f"   all verdicts: {settings.reports_dir / 'index.html'}")
     clock.say(f"   data report: {settings.reports_dir / 'data.html'}")
     clock.say("\n== seconds by stage")
     for name, seconds in clock.seconds.items():
@@ -352,6 +353,12 @@ def _check_promise(plan: Plan, summary: dict[str, Any]) -> None:
         return
     passed = sorted(row["symbol"] for row in summary["verdicts"] if row["passed"])
     if passed != [MUST_PASS]:
-        raise CommandError(
-            f"Expected {MUST_PASS} alone to pass, was {', '.join(passed) or 'none'}. Read the reports; the gates or the road are broken."
-        )
+        raise CommandError(f"Expected {MUST_PASS} alone to pass, was {', '.join(passed) or 'none'}. {_what_to_do(summary)}")
+
+
+def _what_to_do(summary: dict[str, Any]) -> str:
+    """Tell a state folder in which other code had its look at the test dates from a broken road."""
+    refused_by = next((row["refused_by"] for row in summary["verdicts"] if row["symbol"] == MUST_PASS), "")
+    if refused_by == "test_vault":
+        return "In this state folder a model of other code has opened these test dates: name a new folder in TICK_HOME, or remove this one."
+    return "Read the reports; the gates or the road are broken."

@@ -27,6 +27,7 @@ TOPICS = (
     "drill",
     "maintain",
     "side",
+    "features",
     "models",
     "gate",
     "drift",

@@ -112,10 +112,8 @@ def replay(
     counts, mismatches = compare(events, replayed, chosen, bench)
     rough = None
     if stochastic and chosen is not None and not mismatches:
-        text = settings.market_path.read_text()
-        rough = run_stochastic(
-            events, chosen.speaker, bench.market, text, replayed.day.trades, bench.market.seed + 1 if seed is None else seed
-        )
+        text, drawn_by = settings.market_path.read_text(), bench.market.seed + 1 if seed is None else seed
+        rough = run_stochastic(events, chosen.speaker, bench.market, text, replayed.day.trades, drawn_by)
     _print(counts, mismatches, rough, as_json)
     if mismatches:
         raise CommandError(f"Expected the replay of {symbol} on {at} to equal the batch path, was otherwise in {len(mismatches)} places.")
@@ -229,7 +227,7 @@ def _batch_events(bench: Bench, recorded: DayTicks, day: date, report: Any) -> T
     from tick_assets.domain.dataset import training_set
     from tick_assets.lakehouse.published_days import read_published_day
 
-    published = read_published_day(bench.lakehouse, recorded.symbol, day)
+    published = read_published_day(bench.lakehouse, recorded.symbol, day, bench.market.sampling_of(recorded.symbol).clock)
     if published is not None:
         return training_set(recorded.symbol, [published])
     report(f"{recorded.symbol} {day} is not published: compared with the kernel over the raw rows")
@@ -245,11 +243,12 @@ def _kernel_day(bench: Bench, recorded: DayTicks, day: date) -> Any:
 
     raw = recorded.recorded
     ticks = Ticks(raw.ts_us, raw.bid_points, raw.ask_points, raw.bid_size, raw.ask_size)
-    factor = bench.market.instrument(recorded.symbol).price_factor
-    batch = run_kernel(ticks, factor, (day - date(1970, 1, 1)).days)
+    instrument = bench.market.instrument(recorded.symbol)
+    clock = instrument.sampling.clock
+    batch = run_kernel(ticks, instrument.price_factor, (day - date(1970, 1, 1)).days, clock)
     valid = batch.reason == 0
     rows = (np.cumsum(valid) - 1)[batch.event_row].astype(np.int64)
-    return unlabelled_day(day.isoformat(), ticks.take(valid), batch.event_row, rows, batch.features, batch.sigma_points)
+    return unlabelled_day(day.isoformat(), ticks.take(valid), batch.event_row, rows, batch.features, batch.sigma_points, clock)
 
 
 def _spokesman(settings: Settings, bench: Bench, symbol: str, strategy: str) -> Spokesman | None:

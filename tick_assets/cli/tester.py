@@ -38,7 +38,7 @@ def app_commands(app: typer.Typer) -> None:
 
 
 @dataclass(frozen=True)
-class TesterDay:
+class ExportedDay:
     """One date of a custom symbol."""
 
     date: str
@@ -74,7 +74,7 @@ def export_mt5(model: ModelArgument, out: OutOption, as_json: JsonOption = False
         find_verdict(bench.lakehouse, model)
         case = open_case(bench, model)
         market = parse_market_file(settings.market_path.read_text())
-        days, signals = tester_days(case, market), signals_of_case(case)
+        days, signals = exported_days(case, market), signals_of_case(case)
         try:
             report = write_tester_files(out, case.model_id, case.symbol, market, days, signals, reporter(as_json))
         except UnorderedServerTimeError as error:
@@ -87,7 +87,7 @@ def export_mt5(model: ModelArgument, out: OutOption, as_json: JsonOption = False
         say(file)
 
 
-def tester_days(case: Case, market: MarketFile) -> Iterator[TesterDay]:
+def exported_days(case: Case, market: MarketFile) -> Iterator[ExportedDay]:
     """Yield the test dates with their ticks, and the minute bars that the simulated terminal makes of them."""
     from execution.recorded import holding_terminal, read_day
     from tick_assets.domain.ticks import day_start_us
@@ -95,7 +95,7 @@ def tester_days(case: Case, market: MarketFile) -> Iterator[TesterDay]:
     events = case.events.on_dates(case.split.test)
     for date, ticks in zip(events.dates, events.ticks, strict=True):
         told = read_day(holding_terminal(market, {case.symbol: ticks}), case.symbol, day_start_us(date))
-        yield TesterDay(date, ticks, told.bars)
+        yield ExportedDay(date, ticks, told.bars)
 
 
 def signals_of_case(case: Case) -> list[SimulatedSignal]:
@@ -116,7 +116,7 @@ def write_tester_files(
     model_id: str,
     symbol: str,
     market: MarketFile,
-    days: Iterable[TesterDay],
+    days: Iterable[ExportedDay],
     signals: Sequence[SimulatedSignal],
     progress: Any = lambda line: None,
 ) -> ExportReport:
@@ -169,6 +169,7 @@ def _text(report: ExportReport, settings: Mapping[str, Any]) -> str:
 3. Copy {SIGNALS} to the common folder (File, Open Common Data Folder, Files), {EXPERT} to MQL5\\Experts, compile it.
 4. Strategy Tester: expert TickAssetsTester, symbol {report.symbol}.ta, M1, "Every tick based on real ticks", these dates.
 
-The same ticks read back here: tick import {report.symbol}_ticks.csv --symbol {report.symbol} --format mt5-export --utc-offset {report.utc_offset}
+Read back here:
+   tick import {report.symbol}_ticks.csv --symbol {report.symbol} --format mt5-export --utc-offset {report.utc_offset}
 What agrees and what can't: docs/metatrader_tester.md
 """

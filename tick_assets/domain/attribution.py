@@ -3,24 +3,22 @@
 What belongs here: the arithmetic over profits by signal, and the profit of one signal as effects are switched on one after another.
 What must not: running either run (`execution`), or deciding how rough the market is.
 
-A signal that traded in both runs changes by latency, then spread, then slippage, in this order: each part is the change of its profit when
-this effect is switched on besides those before it. A signal that traded in the calm run alone gave its profit away, to `rejects` when the
-venue refused its order, else to `missed`: it was lost, or a position was open. One that traded in the disturbed run alone counts as `missed`
-with its profit, because another's missing made room for it. The parts therefore add up to the whole; `residual` is what the fill rules and
-the broker's books say differently, and is zero where they agree.
+A signal that traded in both runs changes by latency, then spread, then slippage, in this order: each part is the change of its profit
+when this effect is switched on besides those before it. A signal that traded in the calm run alone gave its profit away, to `rejects` when
+the venue refused its order, else to `missed`: it was lost, or a position was open. One that traded in the disturbed run alone counts as
+`missed` with its profit, because another's missing made room for it. The parts therefore add up to the whole; `residual` is what the fill
+rules and the broker's books say differently, and is zero where they agree.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from tick_assets.domain.backtest import Orders
-from tick_assets.domain.costs import net_pnl_account
-from tick_assets.domain.fills import fill_trade
+from tick_assets.domain.backtest import Orders, backtest
 from tick_assets.domain.instruments import Instrument, Market
 from tick_assets.domain.orders import FillDraws
 from tick_assets.domain.ticks import Ticks
@@ -83,29 +81,32 @@ def stepped_profits(
     market: Market,
     lots: float,
 ) -> dict[int, SteppedProfit]:
-    """Return the stepped profit of chosen rows of one date's orders, which stay the same; a step that fills nothing earns 0."""
-    draws = (_rows(calm), _rows(disturbed))
+    """Return the stepped profit of chosen rows of one date's orders, each alone; a step that fills nothing earns 0."""
 
-    def profit(row: int, ticks: Ticks, latency: int, slippage: int) -> float:
-        entry_latency, exit_latency = draws[latency][row][:2]
-        entry_slip, exit_slip = draws[slippage][row][2:]
-        entry, _, paid, received, _ = fill_trade(
-            *ticks.columns[:3], int(orders.row[row]), int(orders.side[row]), orders.stop_points[row], orders.target_points[row],
-            int(orders.exit_at_us[row]), entry_latency, exit_latency, entry_slip, exit_slip, market.quote_wait_ms * 1000,
-        )  # fmt: skip
-        return float(net_pnl_account(instrument, market, int(orders.side[row]), paid, received, lots)) if entry >= 0 else 0.0
+    def profit(row: int, ticks: Ticks, latency: FillDraws, slippage: FillDraws) -> float:
+        order = _one(orders, row, latency, slippage)
+        return float(backtest([ticks], order, instrument, market, lots).net_pnl_account.sum())
 
     return {
         row: SteppedProfit(
-            calm=profit(row, quoted.calm, 0, 0),
-            with_latency=profit(row, quoted.calm, 1, 0),
-            with_spread=profit(row, quoted.disturbed, 1, 0),
-            with_slippage=profit(row, quoted.disturbed, 1, 1),
+            calm=profit(row, quoted.calm, calm, calm),
+            with_latency=profit(row, quoted.calm, disturbed, calm),
+            with_spread=profit(row, quoted.disturbed, disturbed, calm),
+            with_slippage=profit(row, quoted.disturbed, disturbed, disturbed),
         )
         for row in rows
     }
 
 
-def _rows(draws: FillDraws) -> list[tuple[int, int, int, int]]:
-    columns = (draws.entry_latency_us, draws.exit_latency_us, draws.entry_slippage_points, draws.exit_slippage_points)
-    return [(int(a), int(b), int(c), int(d)) for a, b, c, d in np.stack(columns, axis=1).tolist()]
+def _one(orders: Orders, row: int, latency: FillDraws, slippage: FillDraws) -> Orders:
+    """Return one row of the orders, alone, with the draws of one side or the other."""
+    kept = slice(row, row + 1)
+    alone = Orders(**{field.name: getattr(orders, field.name)[kept] for field in fields(orders)})
+    return replace(
+        alone,
+        date_index=np.zeros(1, np.int32),
+        entry_latency_us=latency.entry_latency_us[kept],
+        exit_latency_us=latency.exit_latency_us[kept],
+        entry_slippage_points=slippage.entry_slippage_points[kept],
+        exit_slippage_points=slippage.exit_slippage_points[kept],
+    )

@@ -14,9 +14,10 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from tick_assets.domain.costs import net_pnl_account, net_return_bps
+from tick_assets.domain.costs import net_pnl_account, net_return_bps, notional_account, swap_account
 from tick_assets.domain.fills import fill_trade, first_at_or_after
 from tick_assets.domain.instruments import Instrument, Market
+from tick_assets.domain.rollovers import rollovers
 from tick_assets.domain.ticks import Float64Array, Int64Array, Ticks
 
 HOUR_US = 3_600_000_000
@@ -116,7 +117,10 @@ def stressed_quotes(ticks: Ticks, spread_multiple: float) -> tuple[npt.NDArray[A
 def backtest(
     ticks: Sequence[Ticks], orders: Orders, instrument: Instrument, market: Market, lots: float, stress: Stress = NO_STRESS
 ) -> Trades:
-    """Run orders over several dates of one symbol and value the trades in account currency for `lots`."""
+    """Run orders over several dates of one symbol and value the trades in account currency for `lots`.
+
+    Swap of a position over the broker's midnight is charged where the market file says so (`charges_swap`).
+    """
     instrument = _charged(instrument, stress)
     bounds = np.searchsorted(orders.date_index, np.arange(len(ticks) + 1))
     days = [
@@ -126,6 +130,12 @@ def backtest(
     ]
     index, entry_row, exit_row, entry, exit_, reason, entry_ts, exit_ts = _joined(days)
     side = orders.side[index]
+    net, net_bps = net_pnl_account(instrument, market, side, entry, exit_, lots), net_return_bps(instrument, market, side, entry, exit_)
+    if market.account.charges_swap and len(index):
+        nights = _nights(instrument, market, entry_ts, exit_ts)
+        net = net + swap_account(instrument, market, side, nights, exit_, lots)
+        swap = swap_account(instrument, market, side, nights, exit_, 1.0)
+        net_bps = net_bps + swap / notional_account(instrument, market, entry, 1.0) * 1e4
     return Trades(
         event_index=index,
         date_index=orders.date_index[index],
@@ -137,8 +147,8 @@ def backtest(
         entry_points=entry,
         exit_points=exit_,
         reason=reason,
-        net_pnl_account=net_pnl_account(instrument, market, side, entry, exit_, lots),
-        net_bps=net_return_bps(instrument, market, side, entry, exit_),
+        net_pnl_account=net,
+        net_bps=net_bps,
     )
 
 
@@ -146,6 +156,11 @@ def _charged(instrument: Instrument, stress: Stress) -> Instrument:
     if stress.commission_multiple == 1.0:
         return instrument
     return replace(instrument, commission_per_lot_side=instrument.commission_per_lot_side * stress.commission_multiple)
+
+
+def _nights(instrument: Instrument, market: Market, entry_ts_us: Int64Array, exit_ts_us: Int64Array) -> Int64Array:
+    found = rollovers(market.server_clock, int(entry_ts_us.min()), int(exit_ts_us.max()))
+    return found.nights_held(instrument.triple_swap_weekday, entry_ts_us, exit_ts_us)
 
 
 def _run_date(ticks: Ticks, orders: Orders, rows: slice, market: Market, stress: Stress) -> tuple[npt.NDArray[Any], ...]:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from tick_assets.domain import evaluation, gates, metrics, splits, training, walk_forward
 from tick_assets.domain.dataset import TrainingSet, day_from_ticks, training_set
 from tick_assets.domain.instruments import Instrument, Market
-from tick_assets.domain.signals import Strategy
+from tick_assets.domain.signals import Strategy, strategy_of
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
 from tick_assets.domain.ticks import Ticks
 
@@ -65,7 +65,7 @@ def judge(
     events: TrainingSet, market: Market, policy: gates.Policy, seed: int, n_trials: int = 20, n_threads: int = training.N_THREADS
 ) -> Outcome:
     """Search, fit, test and walk forward on one market; completeness, leaks and terminal count as perfect."""
-    split, strategy = splits.split_dates(events.dates), Strategy()
+    split, strategy = splits.split_dates(events.dates), strategy_of(market.instrument(events.symbol))
     seen, ahead = events.on_dates(split.search), events.on_dates(split.test)
     result = training.search(seen, strategy, market, n_trials, seed, n_threads=n_threads)
     chosen = result.best.configuration

@@ -180,19 +180,19 @@ def scatter(plot: Plot, points: Sequence[Point]) -> str:
     )
 
 
-def bars(plot: Plot, values: Sequence[Bar]) -> str:
-    """Return bars at x = 0, 1, 2 …, by sign in two styles, each with its value."""
+def bars(plot: Plot, values: Sequence[Bar], is_labelled: bool = True) -> str:
+    """Return bars at x = 0, 1, 2 …, by sign in two styles, each with its value unless there are too many to read."""
     width = min(64.0, (plot.right - plot.left) / max(1, len(values)) * 0.6)
-    return "".join(_bar(plot, i, bar, width) for i, bar in enumerate(values))
+    return "".join(_bar(plot, i, bar, width, is_labelled) for i, bar in enumerate(values))
 
 
-def _bar(plot: Plot, place: int, bar: Bar, width: float) -> str:
+def _bar(plot: Plot, place: int, bar: Bar, width: float, is_labelled: bool) -> str:
     middle, tip, zero = plot.x(place), plot.y(bar.value), plot.y(0.0)
     box = f'x="{middle - width / 2:.1f}" y="{min(tip, zero):.1f}" width="{width:.1f}" height="{max(1.0, abs(tip - zero)):.1f}"'
     style = "gain" if bar.value > 0 else "loss"
     above = tip - 5 if bar.value > 0 else tip + 13
     value = _text("tick middle", middle, above, format_tick(round(bar.value)) if abs(bar.value) >= 10 else format_tick(round(bar.value, 1)))
-    return f'<rect class="{style}" {box}><title>{escape(bar.note)}</title></rect>{value}'
+    return f'<rect class="{style}" {box}><title>{escape(bar.note)}</title></rect>{value if is_labelled else ""}'
 
 
 def columns(plot: Plot, values: Sequence[Bar], style: str = "column") -> str:

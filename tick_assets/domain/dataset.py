@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_NAMES, run_kernel
+from tick_assets.domain.kernel import FEATURE_SET, LEAD_FEATURE_SET, SAMPLING_CLOCK, feature_names, run_kernel
 from tick_assets.domain.labels import label_events
 from tick_assets.domain.signals import Strategy, event_id
 from tick_assets.domain.ticks import Float64Array, Int64Array, Ticks
@@ -40,6 +40,8 @@ class TrainingDay:
     long_net_bps: Float64Array
     short_net_bps: Float64Array
     ts_label_end_us: Int64Array
+    clock: str = SAMPLING_CLOCK
+    feature_set: str = FEATURE_SET
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,13 @@ class TrainingSet:
         return [self.dates.index(date) for date in dates]
 
 
-def training_set(symbol: str, days: Sequence[TrainingDay], feature_names: tuple[str, ...] = FEATURE_NAMES) -> TrainingSet:
+def training_set(symbol: str, days: Sequence[TrainingDay]) -> TrainingSet:
     """Join days into one training set; dates without events are kept, because their hours count."""
     if not days:
         raise ValueError(f"Expected at least one day of {symbol}, was none. Ingest data for the window first.")
+    made = {(day.clock, day.feature_set) for day in days}
+    if len(made) > 1:
+        raise ValueError(f"Expected days of {symbol} of one clock and feature set, was {sorted(made)}. Sample the dates again.")
     ordered = sorted(days, key=lambda day: day.date)
     return TrainingSet(
         symbol=symbol,
@@ -131,9 +136,9 @@ def training_set(symbol: str, days: Sequence[TrainingDay], feature_names: tuple[
         ts_event_us=np.concatenate([day.ticks.ts_us[day.event_row] for day in ordered]),
         seq=np.concatenate([day.seq for day in ordered]),
         event_row=np.concatenate([day.event_row for day in ordered]),
-        event_id=tuple(event_id(symbol, day.date, int(seq)) for day in ordered for seq in day.seq),
+        event_id=tuple(event_id(symbol, day.date, int(seq), day.clock) for day in ordered for seq in day.seq),
         features=np.ascontiguousarray(np.concatenate([day.features for day in ordered])),
-        feature_names=feature_names,
+        feature_names=feature_names(days[0].feature_set),
         sigma_points=np.concatenate([day.sigma_points for day in ordered]),
         label=np.concatenate([day.label for day in ordered]),
         long_net_bps=np.concatenate([day.long_net_bps for day in ordered]),
@@ -151,10 +156,17 @@ def clean_rows_of(tick_seq: Int64Array, event_seq: Int64Array) -> Int64Array:
     return rows
 
 
-def day_from_ticks(symbol: str, date: str, raw: Ticks, market: Market, strategy: Strategy) -> TrainingDay:
-    """Clean, sample and label the raw rows of one date in process: what Spark does, without the lake."""
+def day_from_ticks(symbol: str, date: str, raw: Ticks, market: Market, strategy: Strategy, leader: Ticks | None = None) -> TrainingDay:
+    """Clean, sample and label the raw rows of one date in process: what Spark does, without the lake.
+
+    `leader` are the clean ticks of the symbol's leader on the date; a symbol that has one in the market file needs them.
+    """
     instrument = market.instrument(symbol)
-    batch = run_kernel(raw, instrument.price_factor)
+    if (leader is None) == bool(instrument.sampling.leader):
+        raise ValueError(
+            f"Expected clean ticks of the leader {instrument.sampling.leader or 'none'} of {symbol}, was {leader is not None}."
+        )
+    batch = run_kernel(raw, instrument.price_factor, clock=instrument.sampling.clock, leader=leader)
     valid = batch.reason == 0
     clean = raw.take(valid)
     event_row = (np.cumsum(valid) - 1)[batch.event_row].astype(np.int64)
@@ -174,4 +186,6 @@ def day_from_ticks(symbol: str, date: str, raw: Ticks, market: Market, strategy:
         long_net_bps=long_net_bps,
         short_net_bps=short_net_bps,
         ts_label_end_us=ts_label_end_us,
+        clock=instrument.sampling.clock,
+        feature_set=FEATURE_SET if leader is None else LEAD_FEATURE_SET,
     )

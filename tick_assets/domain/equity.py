@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tick_assets.domain.account import AccountRun, AccountTrades
 from tick_assets.domain.backtest import HOUR_US, open_hours
@@ -185,7 +186,7 @@ def _floating(run: AccountRun, trade: Int64Array, mark_us: Int64Array) -> Float6
     return earned
 
 
-def _prices_at(run: AccountRun, place: int, side: Int64Array, mark_us: Int64Array) -> Float64Array:
+def _prices_at(run: AccountRun, place: int, side: npt.NDArray[np.int8], mark_us: Int64Array) -> Float64Array:
     """Return what closing would get at the last quote of a line at or before each mark."""
     ticks = run.lines[place].ticks
     stamps = np.concatenate([day.ts_us for day in ticks])

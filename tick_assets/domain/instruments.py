@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any
 
+from tick_assets.domain.sampling import DEFAULT_SAMPLING, Sampling, parse_sampling
+
 SYNTHETIC = "SYN", "synthetic"
 """What the symbols and the sources of made-up markets begin with."""
 
@@ -44,20 +46,28 @@ class Instrument:
     swap_short_points: float = 0.0
     triple_swap_weekday: str = "wednesday"
     """The weekday of the server clock whose night counts three times, Saturday and Sunday none; `none`: all seven count once."""
+    sampling: Sampling = DEFAULT_SAMPLING
 
 
 @dataclass(frozen=True)
 class AccountTerms:
-    """What the broker grants: opening balance in account currency, leverage, and the margin level in per cent that ends positions."""
+    """What the broker grants: opening balance in account currency, leverage, and the margin level in per cent that ends positions.
+
+    `charges_swap` is whether backtests of single models and the simulated terminal charge swap; several in one account always do.
+    """
 
     balance: float = 100_000.0
     leverage: float = 100.0
     stop_out_pct: float = 50.0
+    charges_swap: bool = False
 
 
 @dataclass(frozen=True)
 class Market:
-    """The market file: account currency, execution draws, all instruments, the account's terms and the broker's clock."""
+    """The market file: account currency, execution draws, all instruments, the account's terms, the broker's clock, limits.
+
+    `server_clock` and `limits` are the file's sections as they are: `rollovers` and `account` read them.
+    """
 
     account_currency: str
     seed: int
@@ -67,6 +77,7 @@ class Market:
     instruments: Mapping[str, Instrument]
     account: AccountTerms = AccountTerms()
     server_clock: Mapping[str, Any] = field(default_factory=lambda: {"kind": "ny_plus_7"})
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
     def instrument(self, symbol: str) -> Instrument:
         """Return one instrument; `UnknownSymbolError` names the remedy."""
@@ -77,6 +88,10 @@ class Market:
             raise UnknownSymbolError(
                 f"Expected one of the symbols {known}, was {symbol!r}. Add a section [symbols.{symbol}] to the market file."
             ) from None
+
+    def sampling_of(self, symbol: str) -> Sampling:
+        """Return how a symbol is sampled and labelled; one that the file does not name has the defaults."""
+        return self.instruments[symbol].sampling if symbol in self.instruments else DEFAULT_SAMPLING
 
 
 _ACCOUNT_KEYS = tuple(AccountTerms.__dataclass_fields__)
@@ -89,6 +104,7 @@ def parse_market(text: str) -> Market:
     document = tomllib.loads(text)
     account = document["account"]["currency"]
     execution = document["execution"]
+    _check_leaders(document["symbols"])
     return Market(
         account_currency=account,
         seed=int(execution["seed"]),
@@ -96,14 +112,15 @@ def parse_market(text: str) -> Market:
         latency_sigma=float(execution["latency_sigma"]),
         quote_wait_ms=int(execution["quote_wait_ms"]),
         instruments={name: _parse_instrument(name, values, account) for name, values in document["symbols"].items()},
-        account=AccountTerms(**{name: float(document["account"][name]) for name in _ACCOUNT_KEYS if name in document["account"]}),
+        account=AccountTerms(**{name: document["account"][name] for name in _ACCOUNT_KEYS if name in document["account"]}),
         server_clock=document.get("server_clock", {"kind": "ny_plus_7"}),
+        limits=document.get("limits", {}),
     )
 
 
 def _parse_instrument(symbol: str, values: Mapping[str, Any], account_currency: str) -> Instrument:
     fields = Instrument.__dataclass_fields__
-    wanted = fields.keys() - {"symbol"}
+    wanted = fields.keys() - {"symbol", "sampling"}
     missing = sorted(name for name in wanted - values.keys() if fields[name].default is MISSING)
     if missing:
         raise ValueError(f"Expected the keys {missing} in [symbols.{symbol}] of the market file, found none. Add them.")
@@ -114,7 +131,16 @@ def _parse_instrument(symbol: str, values: Mapping[str, Any], account_currency: 
         )
     triple = values.get("triple_swap_weekday", "wednesday")
     if triple not in (*WEEKDAYS, "none"):
-        raise ValueError(
-            f"Expected a triple_swap_weekday of {', '.join(WEEKDAYS)} or none in [symbols.{symbol}], was {triple!r}. Correct it."
-        )
-    return Instrument(symbol=symbol, **{name: values[name] for name in wanted & values.keys()})
+        choices = ", ".join((*WEEKDAYS, "none"))
+        raise ValueError(f"Expected triple_swap_weekday of [symbols.{symbol}] to be one of {choices}, was {triple!r}. Correct it.")
+    chosen = {name: values[name] for name in wanted & values.keys()}
+    return Instrument(symbol=symbol, sampling=parse_sampling(symbol, values), **chosen)
+
+
+def _check_leaders(symbols: Mapping[str, Mapping[str, Any]]) -> None:
+    for symbol, values in symbols.items():
+        if values.get("leader") and values["leader"] not in symbols:
+            raise ValueError(
+                f"Expected the leader of {symbol} to be a symbol of the market file, was {values['leader']!r}. "
+                f"Add [symbols.{values['leader']}] or remove the key."
+            )

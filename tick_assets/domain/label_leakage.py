@@ -30,8 +30,8 @@ LABEL_NAMES = ("label", "long_net_bps", "short_net_bps", "ts_label_end")
 Labeller = Callable[[Ticks, Int64Array, Float64Array], LabelBatch]
 """Labels of events at rows of one date's clean ticks, with the volatility that was known at each."""
 
-TELLING = 0.75
-"""Share of the label's entropy. A copy tells all of it. The twin's largest edge that markets are judged by (k = 3) stays below a half."""
+TELLING = 0.5
+"""Share of the label's entropy. A copy tells all of it; the best feature of the twin's largest edge (k = 3) tells 0.21 (measured)."""
 MIN_EVENTS = 200
 """Labelled events below which the share is mostly chance, and is not asked for."""
 BINS, ROTATIONS = 16, 20
@@ -191,7 +191,7 @@ def _stored(events: TrainingSet, rows: Int64Array) -> Float64Array:
 def _differences(check: str, before: Float64Array, after: Float64Array, known: BoolArray, ts_event_us: Int64Array) -> list[LeakFinding]:
     """Compare the known rows; of each column that changed, return the last event at which it did."""
     changed = ~((before == after) | (np.isnan(before) & np.isnan(after))) & known[:, None]
-    last = {i: int(np.flatnonzero(changed[:, i])[-1]) for i in np.flatnonzero(changed.any(axis=0))}
+    last = {i: int(np.flatnonzero(changed[:, i])[-1]) for i in np.flatnonzero(changed.any(axis=0)).tolist()}
     return [_finding(check, LABEL_NAMES[i], int(ts_event_us[row]), float(after[row, i] - before[row, i])) for i, row in last.items()]
 
 

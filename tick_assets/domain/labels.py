@@ -19,6 +19,13 @@ from tick_assets.domain.signals import Strategy, entry_allowed, exit_at_us, leve
 from tick_assets.domain.ticks import Float64Array, Int64Array, Ticks
 
 LABEL_SET = "triple_barrier_v1"
+"""The labels of the default barriers; other ones have names of their own, see `label_set_of`."""
+
+
+def label_set_of(strategy: Strategy) -> str:
+    """Return the name of the labels that a strategy's horizon and barriers give."""
+    rule, usual = ((each.horizon_s, each.stop_sigmas, each.target_sigmas) for each in (strategy, Strategy()))
+    return LABEL_SET if rule == usual else f"{LABEL_SET}_h{rule[0]}_s{rule[1]:g}_t{rule[2]:g}"
 
 
 @dataclass(frozen=True)

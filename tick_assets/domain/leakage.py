@@ -6,9 +6,9 @@ kernel, labels (`label_leakage`), fits (`fit_leakage`). Each check must find a p
 A kernel is examined over a history: several dates of one symbol, and the quotes of others that it may read. An event is known at its own
 row: earlier rows, the row itself, and other symbols' quotes that were known by its stamp. Checks, each of which changes only the rest:
     prefix_invariance   the rows after the event are gone (the idea of freqtrade's lookahead-analysis)
-    future_poison       the rows after the event have absurd prices and no sizes
+    future_poison       the rows after the event have absurd prices and no sizes, or one more quote comes a microsecond after it
     same_stamp          one more quote comes after the event's, with the same stamp
-    other_symbols       what was known of other symbols only after the event's stamp is gone, or absurd
+    other_symbols       what was known of other symbols only after the event's stamp is gone, or absurd, or one quote more
     later_days          the dates after the event's are gone, or absurd
 and without another future:
     event_stamp         an event's stamp is that of its own row: a row that is sampled at a bar's close is not stamped at its open
@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tick_assets.domain.dataset import TrainingSet
-from tick_assets.domain.kernel import FEATURE_NAMES, Kernel
+from tick_assets.domain.kernel import FEATURE_NAMES, Kernel, KernelBatch
 from tick_assets.domain.leak_findings import FEATURE, Examination, LeakFinding
-from tick_assets.domain.ticks import Float64Array, Int64Array, Ticks
+from tick_assets.domain.ticks import DAY_US, Float64Array, Int64Array, Ticks
 
 POISON_POINTS = 1_000_000_000
 SAMPLING = "sampling_clock"
@@ -74,6 +74,8 @@ class SampledHistory:
 
 
 HistoryKernel = Callable[[History], SampledHistory]
+LedKernel = Callable[[Ticks, Ticks], KernelBatch]
+"""A kernel of one date that reads the clean quotes of another symbol beside its own."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,27 @@ Alteration = Callable[[History, Moment], History]
 
 def by_date(kernel: Kernel, price_factor: int) -> HistoryKernel:
     """Return the kernel of a history that runs a kernel of one date over each of its dates."""
+    return lambda history: _joined(history, [kernel(ticks, price_factor) for ticks in history.ticks])
 
-    def run(history: History) -> SampledHistory:
-        batches = [kernel(ticks, price_factor) for ticks in history.ticks]
-        return SampledHistory(
-            np.repeat(np.arange(len(batches)), [len(batch.event_row) for batch in batches]),
-            np.concatenate([batch.event_row for batch in batches]),
-            np.concatenate([ticks.ts_us[batch.event_row] for ticks, batch in zip(history.ticks, batches, strict=True)]),
-            np.concatenate([batch.features for batch in batches]),
-        )
 
-    return run
+def by_date_led(kernel: LedKernel, leader: str) -> HistoryKernel:
+    """Return the kernel of a history that runs over each date beside another symbol's quotes of that date, none where it has none."""
+    return lambda history: _joined(history, [kernel(ticks, _same_date(history.others[leader].ticks, ticks)) for ticks in history.ticks])
+
+
+def _same_date(other: Ticks, ticks: Ticks) -> Ticks:
+    days = np.unique(ticks.ts_us // DAY_US)
+    return other.take(np.isin(other.ts_us // DAY_US, days))
+
+
+def _joined(history: History, batches: Sequence[KernelBatch]) -> SampledHistory:
+    """Return the events of all dates, in time order."""
+    return SampledHistory(
+        np.repeat(np.arange(len(batches)), [len(batch.event_row) for batch in batches]),
+        np.concatenate([batch.event_row for batch in batches]),
+        np.concatenate([ticks.ts_us[batch.event_row] for ticks, batch in zip(history.ticks, batches, strict=True)]),
+        np.concatenate([batch.features for batch in batches]),
+    )
 
 
 def find_leaks(
@@ -176,10 +188,11 @@ def poison(ticks: Ticks, rows: npt.NDArray[np.bool_]) -> Ticks:
     return Ticks(ticks.ts_us, bid, ask, bid_size, ask_size)
 
 
-def add_same_stamp(ticks: Ticks, row: int) -> Ticks:
-    """Return the ticks with one more quote after a row: its stamp, a wider spread that cleaning believes, and other sizes."""
-    more = (ticks.ts_us[row], ticks.bid_points[row] - 3, ticks.ask_points[row] + 5, 7e6, 1e6)
-    return Ticks(*(np.insert(column, row + 1, value) for column, value in zip(ticks.columns, more, strict=True)))
+def add_quote(ticks: Ticks, place: int, ts_us: int) -> Ticks:
+    """Return the ticks with one more quote at a place: like the one before it with a spread that cleaning believes, and other sizes."""
+    like = max(place - 1, 0)
+    more = (ts_us, ticks.bid_points[like] - 3, ticks.ask_points[like] + 5, 7e6, 1e6)
+    return Ticks(*(np.insert(column, place, value) for column, value in zip(ticks.columns, more, strict=True)))
 
 
 def _with_date(history: History, moment: Moment, ticks: Ticks) -> History:
@@ -195,7 +208,15 @@ def _poisoned(history: History, moment: Moment) -> History:
 
 
 def _one_more(history: History, moment: Moment) -> History:
-    return _with_date(history, moment, add_same_stamp(history.ticks[moment.date_index], moment.row))
+    ticks = history.ticks[moment.date_index]
+    return _with_date(history, moment, add_quote(ticks, moment.row + 1, int(ticks.ts_us[moment.row])))
+
+
+def _one_soon(history: History, moment: Moment) -> History:
+    """Add a quote a microsecond later: where quotes are rare, hardly an event has one of its own so soon."""
+    ticks = history.ticks[moment.date_index]
+    stamp = int(ticks.ts_us[moment.row])
+    return _with_date(history, moment, add_quote(ticks, int(np.searchsorted(ticks.ts_us, stamp, side="right")), stamp + 1))
 
 
 def _others_cut(history: History, moment: Moment) -> History:
@@ -215,6 +236,18 @@ def _others_poisoned(history: History, moment: Moment) -> History:
     )
 
 
+def _others_one_soon(history: History, moment: Moment) -> History:
+    """Add a quote that is known a microsecond later; stamps and times of knowing stay in order."""
+
+    def soon(other: KnownTicks) -> KnownTicks:
+        place = int(np.searchsorted(other.known_at_us, moment.ts_us, side="right"))
+        following = int(other.ticks.ts_us[place]) if place < len(other.ticks) else moment.ts_us + 1
+        added = add_quote(other.ticks, place, min(moment.ts_us + 1, following))
+        return KnownTicks(added, np.insert(other.known_at_us, place, moment.ts_us + 1))
+
+    return replace(history, others={symbol: soon(other) for symbol, other in history.others.items() if len(other.ticks)})
+
+
 def _later_cut(history: History, moment: Moment) -> History:
     kept = moment.date_index + 1
     return replace(history, dates=history.dates[:kept], ticks=history.ticks[:kept])
@@ -227,9 +260,9 @@ def _later_poisoned(history: History, moment: Moment) -> History:
 
 ALTERATIONS: Mapping[str, tuple[Alteration, ...]] = {
     "prefix_invariance": (_cut,),
-    "future_poison": (_poisoned,),
+    "future_poison": (_poisoned, _one_soon),
     "same_stamp": (_one_more,),
-    "other_symbols": (_others_cut, _others_poisoned),
+    "other_symbols": (_others_cut, _others_poisoned, _others_one_soon),
     "later_days": (_later_cut, _later_poisoned),
 }
 
@@ -298,7 +331,7 @@ def _differences(check: str, whole: SampledHistory, again: SampledHistory, known
         return [_sampling_finding(check, whole, int(moved[0]))]
     before, after = whole.features[:known], again.features[:known]
     changed = ~((before == after) | (np.isnan(before) & np.isnan(after)))
-    last = {i: int(np.flatnonzero(changed[:, i])[-1]) for i in np.flatnonzero(changed.any(axis=0))}
+    last = {i: int(np.flatnonzero(changed[:, i])[-1]) for i in np.flatnonzero(changed.any(axis=0)).tolist()}
     return [
         LeakFinding(check, feature_names[i], int(whole.ts_event_us[place]), float(after[place, i] - before[place, i]), MENDS[check])
         for i, place in last.items()

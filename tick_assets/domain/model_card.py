@@ -24,8 +24,8 @@ SYNTHETIC_STATEMENT = (
 )
 QUOTES_STATEMENT = (
     "Quotes are indicative: a vendor's best bid and ask, not executable prices of an account. Commission, delay and slippage are "
-    "assumptions of the market file. Swap is not charged: no position crosses a UTC date, but one held over the broker's rollover "
-    "would pay it."
+    "assumptions of the market file. Swap of a position held over the broker's midnight is charged only where that file says so "
+    "(`charges_swap`); no position crosses a UTC date."
 )
 NOT_STATEMENTS = (
     "No depth: one bid and one ask a tick, and nothing of what stands behind them. A larger order than the displayed size would move them.",
@@ -41,6 +41,7 @@ UNITS = {
     "ms": "milliseconds",
     "pct": "percent",
 }
+VERDICT_CHAPTER = "Verdict"
 ALL_FEATURES_NOTE = (
     "Each is computed from ticks up to and including the event's own, by the one kernel that training, backtest and service share."
 )
@@ -173,6 +174,8 @@ def _data(facts: CardFacts) -> Chapter:
 
 
 def _stretch(dates: Sequence[str]) -> str:
+    if len(dates) == 1:
+        return dates[0]
     return f"{dates[0]} to {dates[-1]}, {len(dates)} dates" if dates else "none"
 
 
@@ -212,7 +215,7 @@ def _costs(facts: CardFacts) -> Chapter:
         ("slippage", f"{instrument.slippage_mean_points:g} points on average, always against us"),
         ("delay", f"{market.latency_median_ms:g} ms in the median (log-normal, sigma {market.latency_sigma:g})"),
         ("size", f"{facts.strategy.max_position:g} lots of {instrument.contract_size:g}"),
-        ("swap", "not charged"),
+        ("swap", "charged over the broker's midnight" if market.account.charges_swap else "not charged (`charges_swap` is false)"),
     )
     return Chapter(
         "Costs",
@@ -244,7 +247,7 @@ def _verdict(facts: CardFacts) -> Chapter:
         )
         for gate in facts.verdict.gates
     )
-    return Chapter("Verdict", (facts.verdict.answer,), CardTable(("Gate", "Figure", "Needs", "Result"), rows))
+    return Chapter(VERDICT_CHAPTER, (facts.verdict.answer,), CardTable(("Gate", "Figure", "Needs", "Result"), rows))
 
 
 def _limits(facts: CardFacts) -> Chapter:
@@ -254,7 +257,7 @@ def _limits(facts: CardFacts) -> Chapter:
         "Known limits",
         (
             (
-                f"The test has {t.n_trades:,} trades on {len(facts.split.test)} dates and {t.observations:,} market-open hours: other "
+                f"The test has {t.n_trades:,} trades on {len(facts.split.test)} date(s) and {t.observations:,} market-open hours: other "
                 "regimes, news and holidays of the rest of the year are not in it."
             ),
             f"At its out-of-fold Sharpe ratio it takes {needed} to be 95 % sure that it is above zero; the search had {v.observations:,}.",

@@ -15,7 +15,7 @@ from tick_assets.domain.backtest import NO_STRESS, Orders, Stress
 from tick_assets.domain.dataset import BoolArray, TrainingSet
 from tick_assets.domain.draws import latency_us, slippage_points
 from tick_assets.domain.instruments import Instrument, Market
-from tick_assets.domain.signals import ENTRY_MARGIN_US, Strategy, signal_id
+from tick_assets.domain.signals import ENTRY_MARGIN_US, Strategy, sigma_scale, signal_id
 from tick_assets.domain.ticks import DAY_US, Float64Array, Int64Array
 
 Views = npt.NDArray[np.int8]
@@ -87,8 +87,9 @@ def _levels(
     anchor: Int64Array | Float64Array = np.where(views > 0, bid, ask)
     if stress.spread_multiple != 1.0:
         anchor = anchor - np.where(views > 0, 1, -1) * (stress.spread_multiple - 1.0) * (ask - bid) / 2.0
-    stop = np.maximum(1, np.rint(strategy.stop_sigmas * events.sigma_points)).astype(np.int64)
-    target = np.maximum(1, np.rint(strategy.target_sigmas * events.sigma_points)).astype(np.int64)
+    scale = sigma_scale(strategy)
+    stop = np.maximum(1, np.rint(strategy.stop_sigmas * events.sigma_points * scale)).astype(np.int64)
+    target = np.maximum(1, np.rint(strategy.target_sigmas * events.sigma_points * scale)).astype(np.int64)
     side = views.astype(np.int64)
     return anchor - side * stop, anchor + side * target
 

@@ -1,6 +1,7 @@
 """What a replayed date should have said, from the batch path, and where the service and the terminal said otherwise.
 
-What belongs here: pure comparisons of rows, probabilities, signals and trades, and what a rougher market made of the same signals. What must not: the service, tables, the terminal.
+What belongs here: pure comparisons of rows, probabilities, signals and trades, and what a rougher market made of the same signals.
+What must not: the service, tables, the terminal.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tick_assets.domain.backtest import Orders, Trades, backtest
 from tick_assets.domain.dataset import TrainingDay, TrainingSet
 from tick_assets.domain.fills import EXIT_REASONS
 from tick_assets.domain.instruments import Market
+from tick_assets.domain.kernel import SAMPLING_CLOCK
 from tick_assets.domain.orders import VIEW_NAMES, FillDraws, Views, draw_fills, orders_from_views, signal_keys, views_of
 from tick_assets.domain.passports import sha256_hex
 from tick_assets.domain.signals import Strategy, entry_allowed, exit_at_us, features_sha256, signal_id
@@ -89,11 +91,13 @@ def as_replayed(raw: Ticks, day: int) -> Ticks:
     return Ticks(stamps, *points, *sizes)
 
 
-def unlabelled_day(date: str, ticks: Ticks, seq: Any, event_row: Any, features: Any, sigma_points: Any) -> TrainingDay:
+def unlabelled_day(
+    date: str, ticks: Ticks, seq: Any, event_row: Any, features: Any, sigma_points: Any, clock: str = SAMPLING_CLOCK
+) -> TrainingDay:
     """Return a day to trade and not to learn from."""
     nothing = np.full(len(event_row), np.nan)
     label = np.zeros(len(event_row), np.int8)
-    return TrainingDay(date, ticks, seq, event_row, features, sigma_points, label, nothing, nothing, ticks.ts_us[event_row])
+    return TrainingDay(date, ticks, seq, event_row, features, sigma_points, label, nothing, nothing, ticks.ts_us[event_row], clock)
 
 
 # Features.

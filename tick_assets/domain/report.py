@@ -8,26 +8,28 @@ The page holds everything it needs: no script, no network.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC
 from html import escape
 
 from tick_assets.domain.gates import Gate
-from tick_assets.domain.model_card import QUOTES_STATEMENT, SYNTHETIC_STATEMENT, card_to_html
+from tick_assets.domain.model_card import QUOTES_STATEMENT, SYNTHETIC_STATEMENT, VERDICT_CHAPTER, card_to_html
 from tick_assets.domain.page import document, section
+from tick_assets.domain.report_account import account_section
 from tick_assets.domain.report_data import ReportData, gate_figure, gate_needs, gate_word, money
-from tick_assets.domain.report_explanation import STYLE, attribution_section, drift_section
-from tick_assets.domain.report_performance import (
-    calibration_section,
-    equity_section,
-    figures_section,
-    stress_section,
-    trials_section,
-    walk_forward_section,
-)
+from tick_assets.domain.report_explanation import STYLE as FEATURE_STYLE
+from tick_assets.domain.report_explanation import attribution_section, drift_section
+from tick_assets.domain.report_gate_error import gate_error_section
+from tick_assets.domain.report_leaks import leaks_section
+from tick_assets.domain.report_learning import learning_section
+from tick_assets.domain.report_performance import equity_section, figures_section, stress_section, trials_section
+from tick_assets.domain.report_stress import rivals_section, surface_section
+from tick_assets.domain.report_walk_forward import walk_forward_section
 
 __all__ = ["ReportData", "render_report"]
 
 Section = Callable[[ReportData], str]
+STYLE = FEATURE_STYLE + "@media(max-width:700px){.why{display:none}}"
 
 
 def render_report(data: ReportData) -> str:
@@ -80,9 +82,8 @@ def tiles_section(data: ReportData) -> str:
 def gates_section(data: ReportData) -> str:
     """Return every gate with its figure, threshold, result and the reason for the threshold."""
     rows = "".join(_gate_row(gate, data.gate_reasons.get(gate.name, "")) for gate in data.verdict.gates)
-    head = (
-        '<tr><th>Gate</th><th>Measured</th><th class="n">Figure</th><th class="n">Needs</th><th>Result</th><th>Why this threshold</th></tr>'
-    )
+    head = '<tr><th>Gate</th><th>Measured</th><th class="n">Figure</th><th class="n">Needs</th><th>Result</th>'
+    head += '<th class="why">Why this threshold</th></tr>'
     note = "Every gate is judged, also after the first refusal. A required gate without a figure refuses."
     return section("Gates", note, f"<table>{head}{rows}</table>")
 
@@ -95,21 +96,51 @@ def _gate_row(gate: Gate, reason: str) -> str:
     )
 
 
-def more_sections(data: ReportData) -> str:
-    """Return what other modules made."""
-    return "\n".join(data.more)
+def _walk_forward(data: ReportData) -> str:
+    return walk_forward_section(data.windows, data.account_currency)
+
+
+def _learning(data: ReportData) -> str:
+    found = data.learned
+    return learning_section(found.figures, data.test, found.test_dates, found.test_reliability, data.account_currency) if found else ""
+
+
+def _surface(data: ReportData) -> str:
+    return surface_section(data.surface, data.account_currency, data.test.figures.break_even_spread) if data.surface else ""
+
+
+def _rivals(data: ReportData) -> str:
+    return rivals_section(data.superiority, data.account_currency) if data.superiority else ""
+
+
+def _account(data: ReportData) -> str:
+    return account_section(data.account, "The test dates in one account") if data.account else ""
+
+
+def _gate_errors(data: ReportData) -> str:
+    found = data.gate_errors
+    return gate_error_section(found.rows, found.calibrated, found.is_of_this_policy) if found else ""
+
+
+def _leaks(data: ReportData) -> str:
+    return leaks_section(data.leaks) if data.leaks else ""
 
 
 def statement_section(data: ReportData) -> str:
-    """Return what the quotes are and are not."""
+    """Return what the quotes are and are not, unless a model card says it at length."""
+    if data.card is not None:
+        return ""
     sources = f"<p>Sources: {escape(', '.join(data.sources))}.</p>" if data.sources else ""
     synthetic = f"<p>{SYNTHETIC_STATEMENT}</p>" if data.is_synthetic else ""
     return section("What the data are", "", f"{synthetic}<p>{QUOTES_STATEMENT}</p>{sources}")
 
 
 def card_section(data: ReportData) -> str:
-    """Return the model card."""
-    return "" if data.card is None else section("Model card", data.card.summary, card_to_html(data.card))
+    """Return the model card without the gates, which stand above."""
+    if data.card is None:
+        return ""
+    chapters = tuple(chapter for chapter in data.card.chapters if chapter.title != VERDICT_CHAPTER)
+    return section("Model card", "", card_to_html(replace(data.card, chapters=chapters)))
 
 
 def identities_of(data: ReportData) -> dict[str, str]:
@@ -127,13 +158,18 @@ SECTIONS: tuple[Section, ...] = (
     answer_section,
     tiles_section,
     gates_section,
+    _gate_errors,
     equity_section,
-    side_by_side(walk_forward_section, trials_section),
-    side_by_side(calibration_section, stress_section),
-    more_sections,
+    _walk_forward,
+    _learning,
+    side_by_side(stress_section, trials_section),
+    _surface,
+    _rivals,
+    _account,
     figures_section,
     attribution_section,
     drift_section,
+    _leaks,
     statement_section,
     card_section,
     identities_section,

@@ -14,7 +14,8 @@ from tick_assets.domain import charts
 from tick_assets.domain.account import AccountLimits, AccountRun
 from tick_assets.domain.backtest import HOUR_US
 from tick_assets.domain.equity import AccountView
-from tick_assets.domain.page import legend, pairs, section, table_head, table_row
+from tick_assets.domain.instruments import is_synthetic
+from tick_assets.domain.page import document, legend, pairs, section, table_head, table_row
 from tick_assets.domain.quantities import number
 from tick_assets.domain.ticks import Int64Array
 
@@ -31,6 +32,19 @@ REFUSALS = {
 }
 
 
+SYNTHETIC_STATEMENT = "Symbols whose names begin with SYN are made-up markets: what they earn says nothing about any real one."
+
+
+def account_page(view: AccountView, issued_at: datetime) -> str:
+    """Return a whole page: what was earned in the first line, then `account_section`."""
+    figures, currency = view.figures, view.run.market.account_currency
+    answer = f"{_money(figures.net)} {currency} from {_counted(figures.n_trades, 'trade')} of {_lines_said(view.run)}, all costs charged"
+    hours = f"{_counted(len(view.curve.hours), 'open hour')} · opening balance {number(view.curve.opening)} {currency}"
+    synthetic = f" {SYNTHETIC_STATEMENT}" if any(is_synthetic(line.symbol, "") for line in view.run.lines) else ""
+    head = f'<h1 class="answer">{escape(answer)}</h1><p class="sub">{hours} · issued {issued_at:%Y-%m-%d %H:%M UTC}.{synthetic}</p>'
+    return document("Account", head + account_section(view))
+
+
 def account_section(view: AccountView, title: str = "Account") -> str:
     """Return equity, drawdown, exposure and figures of all lines in one account, as HTML that needs no script and no style of its own."""
     note = f"{_lines_said(view.run)} in one account, in the order of events. {_limits_said(view.run.limits)}"
@@ -42,12 +56,12 @@ def account_section(view: AccountView, title: str = "Account") -> str:
 
 def _lines_said(run: AccountRun) -> str:
     symbols = sorted({line.symbol for line in run.lines})
-    return f"{len(run.lines)} {'model' if len(run.lines) == 1 else 'models'} on {', '.join(symbols) or 'no symbol'}"
+    return f"{_counted(len(run.lines), 'model')} on {', '.join(symbols) or 'no symbol'}"
 
 
 def _limits_said(limits: AccountLimits) -> str:
-    said = [f"{_positions(limits.positions_per_symbol)} a symbol"]
-    said += [f"{_positions(limits.positions)} in all"] if limits.positions is not None else []
+    said = [f"{_counted(limits.positions_per_symbol, 'position')} a symbol"]
+    said += [f"{_counted(limits.positions, 'position')} in all"] if limits.positions is not None else []
     said += [f"{number(limits.gross_exposure)} gross exposure"] if limits.gross_exposure is not None else []
     said += [f"margin at 1:{limits.leverage:g}"] if limits.leverage else []
     if limits.session is not None:
@@ -55,8 +69,8 @@ def _limits_said(limits: AccountLimits) -> str:
     return f"Limits: {', '.join(said)}."
 
 
-def _positions(count: int) -> str:
-    return f"{count} position" if count == 1 else f"{count} positions"
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _equity(view: AccountView) -> str:

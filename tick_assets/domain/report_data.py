@@ -9,22 +9,47 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tick_assets.domain.calibration import Calibration
 from tick_assets.domain.drift import Drift
-from tick_assets.domain.evaluation import NO_PROFIT_DRAWDOWN_SHARE, TestResult, ValidationFigures, WindowRow
+from tick_assets.domain.equity import AccountView
+from tick_assets.domain.evaluation import NO_PROFIT_DRAWDOWN_SHARE, TestResult, ValidationFigures
 from tick_assets.domain.feature_attribution import Attribution
 from tick_assets.domain.gates import NOT_FED, PASS, Gate, GateVerdict, format_figure
+from tick_assets.domain.leak_findings import Statement
+from tick_assets.domain.learning import LearningFigures, Reliability
 from tick_assets.domain.model_card import ModelCard
+from tick_assets.domain.stress import SurfaceCell
+from tick_assets.domain.superiority import Superiority
 from tick_assets.domain.training import SearchResult
+from tick_assets.domain.walk_forward import WindowRow
 
 WORDS = {PASS: "pass", "refuse": "refuse", NOT_FED: "no figure"}
 SIGNS = {">=": "\N{GREATER-THAN OR EQUAL TO}", "<=": "\N{LESS-THAN OR EQUAL TO}", "==": "="}
 
 
 @dataclass(frozen=True)
+class GateErrors:
+    """The published calibration of the gate: passes by kind of market, when and on what, and whether it is of the policy that judged."""
+
+    rows: Sequence[Calibration]
+    calibrated: str
+    is_of_this_policy: bool
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the model learned, and how far its probabilities on the test dates can be taken at their word."""
+
+    figures: LearningFigures
+    test_reliability: Reliability
+    test_dates: int
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything the page shows. `identities` are names and hashes that lead back to the bytes, in the order shown.
 
-    `more` are sections (HTML) that other modules made of what only they know. What is None is left out.
+    What is None or empty is left out.
     """
 
     model_id: str
@@ -44,7 +69,12 @@ class ReportData:
     attribution: Attribution | None = None
     drift: Drift | None = None
     card: ModelCard | None = None
-    more: Sequence[str] = ()
+    learned: Learned | None = None
+    surface: Sequence[SurfaceCell] = ()
+    superiority: Superiority | None = None
+    account: AccountView | None = None
+    leaks: Sequence[Statement] = ()
+    gate_errors: GateErrors | None = None
 
 
 def gate_figure(gate: Gate) -> str:

@@ -14,8 +14,7 @@ from tick_assets.domain.report_data import ReportData, signed
 
 STYLE = """
 .gauge{display:block;height:10px;border-radius:2px;background:var(--blue);opacity:.8;min-width:1px}.gauge.short{background:var(--bad)}
-.gauge.long{background:var(--good)}.gauge.refuse{background:var(--bad)}.gauge.not_fed{background:var(--warn)}
-.gauge.pass{background:var(--good)}.bar-cell{width:34%}td .gauge{margin-top:6px}
+.gauge.long{background:var(--good)}.bar-cell{width:34%}td .gauge{margin-top:6px}
 .card h3{font-size:14px;margin:16px 0 4px}.card p{color:var(--ink);margin:0 0 6px;max-width:88ch}.card table{margin-bottom:6px}
 """
 CHIPS = {STABLE: "pass", MODERATE: "not_fed", STRONG: "refuse", TOO_FEW: "not_fed"}
@@ -54,7 +53,7 @@ def favoured_side(row: FeatureAttribution) -> str:
 def _attribution_row(row: FeatureAttribution, largest: float) -> str:
     side = favoured_side(row)
     style = {"LONG": "gauge long", "SHORT": "gauge short"}.get(side, "gauge")
-    bar = f'<span class="{style}" style="width:{100 * row.mean_size / largest:.1f}%"></span>'
+    bar = f'<span class="{style}" style="width:{100 * row.mean_size / largest:.1f}%"></span>' if row.mean_size else ""
     said = f"{side} ({signed(row.direction, 2)})" if row.mean_size else side
     cells = f'<td class="bar-cell">{bar}</td><td class="n">{row.mean_size:.4f}</td><td class="n">{row.share:.1%}</td>'
     return f'<tr><td>{escape(row.feature)}</td>{cells}<td class="t">{said}</td></tr>'

@@ -16,7 +16,7 @@ from tick_assets.domain.gates import BREAK_EVEN_FIGURE
 from tick_assets.domain.page import document, section, table_head, table_row
 
 BREAK_EVEN_GATE = BREAK_EVEN_FIGURE
-STYLE = "td a{color:var(--blue)}.said{color:var(--soft);font-size:13px;max-width:62ch}"
+STYLE = "a{color:var(--blue)}.answer{border-color:var(--blue);background:var(--card)}td:first-child{white-space:nowrap}"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def equity_section(data: ReportData) -> str:
     depth = -metrics.drawdown(np.concatenate([data.result.best.hourly_pnl, data.test.hourly_pnl]))
     xs = list(range(len(total)))
     x_ticks = _date_ticks(np.concatenate([data.result.hours, data.test.hours]))
-    plot, y_ticks = charts.plot_of((0, max(1, len(total) - 1)), total.tolist(), charts.WIDE, 300)
+    plot, y_ticks = charts.plot_of((0, max(1, len(total) - 1)), total.tolist(), charts.WIDE, 300, 7)
     lower, lower_ticks = charts.plot_of((0, max(1, len(total) - 1)), depth.tolist(), charts.WIDE, 150, 3)
     test_band = charts.band(plot, max(0, seen - 1), max(1, len(total) - 1), "test, opened once")
     curve = charts.line(plot, xs[:seen], total[:seen].tolist(), "oof") + charts.line(
@@ -55,20 +55,6 @@ def _date_ticks(hours: Int64Array) -> list[charts.Tick]:
     return [(float(i), f"{stamps[i].day} {stamps[i]:%b}") for i in firsts]
 
 
-def walk_forward_section(data: ReportData) -> str:
-    """Return the profit of each walk-forward window."""
-    values = [
-        charts.Bar(row.test_date, row.net_pnl, f"{row.test_date}: {money(row.net_pnl)} from {row.n_trades} trades") for row in data.windows
-    ]
-    note = "The chosen configuration refitted on a rolling window of dates, traded on the next date."
-    if not values:
-        return section("Walk-forward", note, "<p>No windows.</p>")
-    plot, y_ticks = charts.plot_of((-0.6, len(values) - 0.4), [bar.value for bar in values], charts.HALF, 260)
-    x_ticks = [(float(i), bar.label[5:]) for i, bar in enumerate(values)]
-    drawn = charts.axes(plot, x_ticks, y_ticks, "test date", data.account_currency) + charts.bars(plot, values)
-    return section("Walk-forward", note, charts.svg("Net profit per walk-forward window", plot, drawn))
-
-
 def trials_section(data: ReportData) -> str:
     """Return every configuration tried beside what the best of so many would show by luck."""
     figures = data.validation
@@ -89,25 +75,6 @@ def _trial_point(trial: Trial, best: Trial) -> charts.Point:
     note = f"trial {trial.number + 1}: {what}; {trial.n_trades} trades, {money(trial.net_pnl)}"
     style = "failed" if trial.state != COMPLETE else "best" if trial.number == best.number else "mark"
     return charts.Point(float(trial.number), trial.sharpe, note, style, 7.0 if style == "best" else 4.5)
-
-
-def calibration_section(data: ReportData) -> str:
-    """Return predicted beside observed shares."""
-    rows = data.test.calibration
-    note = "Predicted and observed share of events at which the long side was better, on test dates, in bins of equally many."
-    if not rows:
-        return section("Calibration", note, "<p>No labelled events.</p>")
-    values = [value for row in rows for value in (row.predicted, row.observed)]
-    low, high = math.floor(min(values) * 10) / 10, math.ceil(max(values) * 10) / 10
-    plot = charts.square_plot(low, high, charts.HALF, 300)
-    ticks = charts.nice_ticks(low, high)
-    shown = [tick for tick in ticks if low <= tick <= high]
-    points = [
-        charts.Point(r.predicted, r.observed, f"{r.predicted:.3f} predicted, {r.observed:.3f} observed, {r.events} events") for r in rows
-    ]
-    drawn = charts.axes(plot, [(tick, charts.format_tick(tick)) for tick in shown], shown, "predicted", "observed")
-    ideal = charts.line(plot, [low, high], [low, high], "ideal")
-    return section("Calibration", note, charts.svg("Predicted against observed shares", plot, drawn, ideal, charts.scatter(plot, points)))
 
 
 def stress_section(data: ReportData) -> str:

@@ -5,17 +5,22 @@ What belongs here: columns. What must not: files, words for people. Times are IS
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from tick_assets.domain import metrics
 from tick_assets.domain.backtest import HOUR_US, Trades
+from tick_assets.domain.drift import FeatureDrift
+from tick_assets.domain.evaluation import CalibrationRow, StressRow
+from tick_assets.domain.feature_attribution import FeatureAttribution
 from tick_assets.domain.fills import EXIT_REASONS
 from tick_assets.domain.report_data import ReportData
 from tick_assets.domain.ticks import Int64Array
+from tick_assets.domain.walk_forward import WindowRow
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 GATES = {
@@ -34,21 +39,28 @@ def tables_of(data: ReportData) -> dict[str, pl.DataFrame]:
         "gates": _gates(data),
         "trades": trades_table(data.test.trades),
         "equity": _equity(data),
-        "windows": pl.DataFrame([window.to_row() for window in data.windows]),
-        "stress": pl.DataFrame([asdict(row) for row in data.test.stress]),
-        "calibration": pl.DataFrame([asdict(row) for row in data.test.calibration]),
+        "windows": _frame([window.to_row() for window in data.windows], WindowRow),
+        "stress": _frame([asdict(row) for row in data.test.stress], StressRow),
+        "calibration": _frame([asdict(row) for row in data.test.calibration], CalibrationRow),
         "trials": _trials(data),
     }
     if data.attribution is not None:
-        tables["shap"] = pl.DataFrame([asdict(row) for row in data.attribution.features])
+        tables["shap"] = _frame([asdict(row) for row in data.attribution.features], FeatureAttribution)
     if data.drift is not None:
-        tables["drift"] = pl.DataFrame([asdict(row) for row in data.drift.features])
+        tables["drift"] = _frame([asdict(row) for row in data.drift.features], FeatureDrift)
     return tables
 
 
 def to_csv(tables: Mapping[str, pl.DataFrame]) -> dict[str, bytes]:
     """Return the tables as CSV (UTF-8, comma, point, header) by file name; floats keep every digit."""
     return {f"{name}.csv": table.write_csv(datetime_format=TIME_FORMAT).encode() for name, table in tables.items()}
+
+
+def _frame(rows: Sequence[Mapping[str, Any]], kind: type[Any]) -> pl.DataFrame:
+    """Return rows as a frame; without any, the header of the rows' kind (fields kept out of its repr are series, no columns)."""
+    if not rows:
+        return pl.DataFrame(schema=[field.name for field in fields(kind) if field.repr])
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def _gates(data: ReportData) -> pl.DataFrame:

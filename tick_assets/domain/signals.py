@@ -6,12 +6,14 @@ What belongs here: rules that backtest and service share. What must not: prices 
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tick_assets.domain.kernel import SAMPLING_CLOCK
+from tick_assets.domain.instruments import Instrument
+from tick_assets.domain.kernel import HORIZON_S, SAMPLING_CLOCK
 from tick_assets.domain.ticks import DAY_US
 
 ENTRY_MARGIN_US = 60_000_000
@@ -29,6 +31,12 @@ class Strategy:
     threshold: float = 0.55
     max_position: float = 0.10
     valid_ms: int = 5_000
+
+
+def strategy_of(instrument: Instrument, name: str = "direction") -> Strategy:
+    """Return the strategy of a symbol: its horizon and barriers are those of the market file."""
+    rule = instrument.sampling
+    return Strategy(name, rule.horizon_s, rule.stop_sigmas, rule.target_sigmas)
 
 
 def event_id(symbol: str, date_iso: str, seq: int, clock: str = SAMPLING_CLOCK) -> str:
@@ -53,10 +61,19 @@ def view_of(probability: float, threshold: float) -> int:
     return -1 if probability <= 1.0 - threshold else 0
 
 
+def sigma_scale(strategy: Strategy) -> float:
+    """Return what the kernel's sigma is multiplied with to be one over the strategy's own horizon: the root of time."""
+    return math.sqrt(strategy.horizon_s / HORIZON_S)
+
+
 def levels(view: int, bid_points: int, ask_points: int, sigma_points: float, strategy: Strategy) -> tuple[int, int]:
-    """Return (stop, target) in points: a long measures from the bid, a short from the ask, at least one point away."""
-    stop = max(1, round(strategy.stop_sigmas * sigma_points))
-    target = max(1, round(strategy.target_sigmas * sigma_points))
+    """Return (stop, target) in points: a long measures from the bid, a short from the ask, at least one point away.
+
+    `sigma_points` is the kernel's, over HORIZON_S.
+    """
+    scale = sigma_scale(strategy)
+    stop = max(1, round(strategy.stop_sigmas * sigma_points * scale))
+    target = max(1, round(strategy.target_sigmas * sigma_points * scale))
     anchor = bid_points if view > 0 else ask_points
     return int(anchor - view * stop), int(anchor + view * target)
 

@@ -60,7 +60,8 @@ def superiority_p(benchmark: Float64Array, alternatives: Float64Array, seed: int
     """Return the consistent p-value of "no alternative earns more than the benchmark"; small means that at least one does.
 
     `benchmark` is a T profit series, `alternatives` T or T x k. Blocks are sqrt(T) hours long on average. Alternatives that equal the
-    benchmark up to a constant have no variance to test: they count as better where the constant is above zero. None below 30 periods.
+    benchmark up to a constant have no variance to test: they count as better where the constant is above zero. Where no alternative
+    earns more, Hansen's statistic is zero and p is 1 (`arch` compares without that floor and says one half). None below 30 periods.
     """
     columns = alternatives.reshape(len(benchmark), -1)
     if len(benchmark) < MIN_PERIODS:
@@ -69,7 +70,7 @@ def superiority_p(benchmark: Float64Array, alternatives: Float64Array, seed: int
     is_constant = np.ptp(gain, axis=0) <= 1e-12 * np.maximum(1.0, np.abs(gain).max(axis=0))
     if bool(np.any(gain[:, is_constant].mean(axis=0) > 1e-12)):
         return 0.0
-    if bool(is_constant.all()):
+    if not bool(np.any(gain[:, ~is_constant].mean(axis=0) > 0.0)):
         return 1.0
     # Importing it takes seconds (statsmodels): only who compares pays.
     from arch.bootstrap import SPA

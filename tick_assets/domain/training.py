@@ -24,6 +24,7 @@ from tick_assets.domain.dataset import BoolArray, TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.metrics import sharpe_ratio
 from tick_assets.domain.orders import FillDraws, draw_fills, orders_from_views, views_of
+from tick_assets.domain.quantisation import quantise
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.splits import EMBARGO_US, FOLDS, Fold, is_embargoed, meets_any, purged_folds
 from tick_assets.domain.ticks import Float64Array, Int64Array
@@ -139,16 +140,19 @@ def search(
     folds: int = FOLDS,
     embargo_us: int = EMBARGO_US,
     log: TrialLog | None = None,
+    sampler: optuna.samplers.BaseSampler | None = None,
 ) -> SearchResult:
     """Try `n_trials` distinct configurations on the train and validation dates, one after the other, repeatably by `seed`.
 
     `events` must not hold test dates. `on_trial` is called after each trial, failed and pruned ones too. With a `log` every trial is kept
     before `on_trial` hears of it; trials that the log knows are told to the sampler and not computed again, so that a search that was
-    killed and started again ends as one that was not, bit for bit.
+    killed and started again ends as one that was not, bit for bit. Without a `sampler` the draws are random: docs/search.md
+    has the figures. One that is given must be seeded and fresh.
     """
     judge = _Judge(events, strategy, market, n_threads, folds, embargo_us)
     known = log.known() if log else {}
-    study = optuna.create_study(direction="maximize", sampler=_quiet_sampler(seed))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=sampler or optuna.samplers.RandomSampler(seed=seed))
     seen: dict[str, Trial] = {}
     for _ in range(n_trials * ASKS_PER_TRIAL):
         if len(seen) == n_trials:
@@ -166,11 +170,6 @@ def search(
                 on_trial(trial)
         _tell(study, asked, seen[configuration.hash])
     return judge.result(tuple(seen.values()))
-
-
-def _quiet_sampler(seed: int) -> optuna.samplers.BaseSampler:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.samplers.RandomSampler(seed=seed)
 
 
 def _has_completed(trials: Iterable[Trial]) -> bool:
@@ -264,11 +263,10 @@ def matrix(events: TrainingSet, rows: Int64Array) -> xgb.DMatrix:
     return xgb.DMatrix(events.features[rows], label=events.target[rows], feature_names=list(events.feature_names), nthread=1)
 
 
-def training_matrix(events: TrainingSet, rows: Int64Array) -> xgb.DMatrix:
-    """Return the rows to learn from, weighed by the average uniqueness of their labels among these very rows."""
-    found = matrix(events, rows)
-    found.set_weight(sample_weights(events.ts_event_us[rows], events.ts_label_end_us[rows]))
-    return found
+def training_matrix(events: TrainingSet, rows: Int64Array) -> xgb.QuantileDMatrix:
+    """Return the rows to learn from as bins, weighed by the average uniqueness of their labels among these very rows."""
+    weights = sample_weights(events.ts_event_us[rows], events.ts_label_end_us[rows])
+    return quantise(events.features[rows], events.target[rows], weights, max_bin=MAX_BIN, feature_names=events.feature_names)
 
 
 def train_booster(train: xgb.DMatrix, params: BoosterParams, n_threads: int = N_THREADS) -> xgb.Booster:
@@ -332,9 +330,10 @@ def golden(model: bytes, features: Float64Array, rows: int = GOLDEN_ROWS) -> Map
 def feature_ranges(events: TrainingSet) -> dict[str, tuple[float, float]]:
     """Return the range in which the model may speak: what it was fitted on, widened by its own width on both sides.
 
-    Beyond that an input is no tail of the market but a broken feed; service and backtest both stay FLAT there.
+    Beyond that an input is no tail of the market but a broken feed; service and backtest both stay FLAT there. A feature that is not known
+    (NaN: no leader) is in no range, and widens none.
     """
-    low, high = events.features.min(axis=0), events.features.max(axis=0)
+    low, high = np.fmin.reduce(events.features, axis=0), np.fmax.reduce(events.features, axis=0)
     width = high - low
     return {name: (float(low[i] - width[i]), float(high[i] + width[i])) for i, name in enumerate(events.feature_names)}
 

@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import xgboost as xgb
 from scipy.stats import linregress, spearmanr
 
 from tick_assets.domain import metrics
@@ -27,6 +25,7 @@ from tick_assets.domain.backtest import hourly_pnl, open_hours
 from tick_assets.domain.dataset import Int8Array, TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.orders import FillDraws, draw_fills
+from tick_assets.domain.quantisation import quantise
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.splits import FOLDS, Fold, WalkForwardWindow, anchored_windows, purged_folds, walk_forward_windows
 from tick_assets.domain.ticks import Float64Array, Int64Array
@@ -42,14 +41,12 @@ from tick_assets.domain.training import (
     predict,
     trade,
     train_booster,
+    training_matrix,
 )
 
 ROLLING, ANCHORED, RESELECTED = "rolling", "anchored", "reselected"
 AGES = 5
 """Trading dates behind its fit on which each model is traded, to see how fast it ages: a trading week."""
-CUT_ROWS = 8_192
-"""Rows that the histogram's cuts are taken from: 128 a bin. The quantiles of all rows of a window cost a third of its refit, those of
-32,768 a fifteenth; the loss on test rows is the same to 0.0003 with 4,096, 8,192 and 32,768 (measured)."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +251,7 @@ def _out_of_fold(
     for params in predicted:
         families.setdefault(replace(params, rounds=0), []).append(params)
     for fold in folds:
-        train, test = matrix(events, fold.train), matrix(events, fold.test)
+        train, test = training_matrix(events, fold.train), matrix(events, fold.test)
         for family in families.values():
             booster = train_booster(train, max(family, key=lambda params: params.rounds), n_threads)
             for params in family:
@@ -272,35 +269,19 @@ def refit_windows(
 ) -> list[bytes]:
     """Refit one configuration on the train rows of each (train, test) window and return the models' JSON bytes, `n_threads` at a time.
 
-    Rows are narrowed to float32 once for all windows, quantised straight into the histogram's bins, and the cuts between bins are
-    quantiles of at most `CUT_ROWS` of the window's *own* train rows: cuts of all rows, or of another window, would know the future
-    or be out of date. A model depends on its window alone, so it is the same with any number of threads and in any order.
+    Rows go straight into bins (`quantisation`), without a copy where they are consecutive. The cuts are quantiles of the window's *own*
+    train rows: those of all rows would know the future, those of the first window be out of date. A model depends on its window alone,
+    so it is the same with any number of threads and in any order. Windows must be purged already.
     """
-    narrow = np.ascontiguousarray(features, np.float32)
-
     def refit(window: tuple[Int64Array, Int64Array]) -> bytes:
         train, test = window
         _refuse_overlap(train, test)
         rows = _as_slice(train)
-        quantised = quantise(narrow[rows], target[rows], None if weight is None else weight[rows])
+        quantised = quantise(features[rows], target[rows], None if weight is None else weight[rows], max_bin=MAX_BIN)
         return bytes(train_booster(quantised, params, 1).save_raw("json"))
 
     with ThreadPoolExecutor(max(1, n_threads)) as pool:
         return list(pool.map(refit, windows))
-
-
-def quantise(
-    features: npt.NDArray[np.floating], target: Int8Array, weight: Float64Array | None = None, cut_rows: int = CUT_ROWS
-) -> xgb.QuantileDMatrix:
-    """Return rows as bins whose cuts are the quantiles of at most `cut_rows` of them, drawn by a fixed seed."""
-    if len(features) <= cut_rows:
-        return xgb.QuantileDMatrix(features, target, weight=weight, max_bin=MAX_BIN, nthread=1)
-    # Drawn, not every k-th: one event a minute meets the same minutes of the day again.
-    chosen = np.sort(np.random.default_rng(0).choice(len(features), cut_rows, replace=False))
-    sample = xgb.QuantileDMatrix(
-        features[chosen], target[chosen], weight=None if weight is None else weight[chosen], max_bin=MAX_BIN, nthread=1
-    )
-    return xgb.QuantileDMatrix(features, target, weight=weight, max_bin=MAX_BIN, nthread=1, ref=sample)
 
 
 def _as_slice(rows: Int64Array) -> slice | Int64Array:
@@ -363,7 +344,7 @@ class KindSummary:
     """What the windows of one kind show together; `unseen` are those whose test date played no part in choosing the configuration.
 
     `by_window` is the decay of a window's Sharpe ratio over the windows' numbers (does the edge fade), `by_age` over trading dates since
-    the fit (does a model fade).
+    the fit (does a model fade; `age_decay`).
     """
 
     kind: str
@@ -398,7 +379,6 @@ def summarize(windows: Sequence[WindowRow]) -> tuple[KindSummary, ...]:
 
 def _summary(kind: str, windows: Sequence[WindowRow]) -> KindSummary:
     unseen = [row for row in windows if not row.is_searched]
-    aged = [each for row in windows for each in row.ages]
     return KindSummary(
         kind=kind,
         windows=len(windows),
@@ -408,5 +388,20 @@ def _summary(kind: str, windows: Sequence[WindowRow]) -> KindSummary:
         unseen_windows=len(unseen),
         unseen_winning=sum(row.is_profitable for row in unseen),
         by_window=decay([row.window for row in windows], [row.sharpe for row in windows]),
-        by_age=decay([each.age for each in aged], [each.sharpe for each in aged]),
+        by_age=age_decay(windows),
     )
+
+
+def age_decay(windows: Sequence[WindowRow]) -> Decay | None:
+    """Return how Sharpe ratios fall with a model's age, on dates that models of several ages traded.
+
+    Ages and ratios are taken from their date's mean (a fixed effect a date), so that a market that fades is no model that ages.
+    """
+    by_date: dict[str, list[AgeRow]] = {}
+    for each in (each for row in windows for each in row.ages):
+        by_date.setdefault(each.test_date, []).append(each)
+    groups = [np.array([(each.age, each.sharpe) for each in rows], np.float64) for rows in by_date.values() if len(rows) > 1]
+    if not groups:
+        return None
+    within = np.concatenate([group - group.mean(axis=0) for group in groups]) + np.concatenate(groups).mean(axis=0)
+    return decay(within[:, 0].tolist(), within[:, 1].tolist())

@@ -27,9 +27,10 @@ import polars as pl
 
 from tick_assets.domain.dataset import TrainingDay, TrainingSet, clean_rows_of, training_set
 from tick_assets.domain.instruments import is_synthetic
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SIGMA_INDEX
+from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK, SIGMA_INDEX
 from tick_assets.domain.labels import LABEL_SET
 from tick_assets.domain.passports import canonical_json, sha256_hex
+from tick_assets.domain.signals import event_id
 from tick_assets.domain.ticks import Ticks
 from tick_assets.lakehouse.catalog import MAIN, Filter, partition_filter
 from tick_assets.lakehouse.content_hash import combine, frame_hashes, partition_hashes
@@ -71,6 +72,7 @@ class DatasetRequest:
     label_set: str = LABEL_SET
     completeness: tuple[DayCompleteness, ...] = ()
     """What `hour_ledger.days_complete` said of the window; it is pinned with the rows."""
+    sampling_clock: str = SAMPLING_CLOCK
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ class Dataset:
     def completeness(self, symbol: str) -> float | None:
         """Return the share of a symbol's expected hours that were `ok` when the dataset was made; null in one that states none."""
         return share_of([day for day in days_from(self.manifest) if day.symbol == symbol])
+
+    @property
+    def sampling_clock(self) -> str:
+        """The clock that sampled the events; a manifest states another one than the default, so that older ones keep their ids."""
+        return str(self.manifest.get("sampling_clock", SAMPLING_CLOCK))
 
     @property
     def content_key(self) -> str:
@@ -248,7 +255,8 @@ def current_content_key(lakehouse: Lakehouse, dataset: Dataset) -> str:
     """Return the content key that a dataset of the same request would have now; nothing is tagged."""
     manifest = dataset.manifest
     request = DatasetRequest(
-        dataset.symbols, *dataset.window, manifest["view_sql_sha256"], manifest["feature_set"], manifest["label_set"], days_from(manifest)
+        dataset.symbols, *dataset.window, manifest["view_sql_sha256"], manifest["feature_set"], manifest["label_set"], days_from(manifest),
+        dataset.sampling_clock,
     )  # fmt: skip
     return _content_key(_content(lakehouse, request, {table: str(_required_snapshot(lakehouse, table)) for table in PINNED}))
 
@@ -269,6 +277,7 @@ def _content(lakehouse: Lakehouse, request: DatasetRequest, refs: Mapping[str, s
             "Run `tick backfill`."
         )
     _check_features(lakehouse, condition, refs, published)
+    _check_sampling(lakehouse, condition, refs, request)
     parts = {table: partition_hashes(lakehouse, table, condition, refs[table]) for table in PINNED[:-1]}
     hashes = {table: combine(table, found) for table, found in parts.items()}
     sources = lakehouse.frame("silver.ticks", condition, refs["silver.ticks"], ("source",))["source"].unique().to_list()
@@ -282,6 +291,7 @@ def _content(lakehouse: Lakehouse, request: DatasetRequest, refs: Mapping[str, s
         },
         "feature_set": request.feature_set,
         "label_set": request.label_set,
+        **({} if request.sampling_clock == SAMPLING_CLOCK else {"sampling_clock": request.sampling_clock}),
         "view_sql_sha256": request.view_sql_sha256,
         "publications": [[row["symbol"], row["date"].isoformat(), row["publication_id"]] for row in published.to_dicts()],
         "completeness": [[day.symbol, day.date, day.hours_ok, day.hours_expected] for day in request.completeness],
@@ -304,6 +314,21 @@ def _check_features(lakehouse: Lakehouse, condition: Filter, refs: Mapping[str, 
                 f"Expected rows of {table} of the published ticks, was another publication on {len(stale)} days, first "
                 f"{first['symbol']} {first['date']}. Materialize {table.replace('.', '/')} for them again."
             )
+
+
+def _check_sampling(lakehouse: Lakehouse, condition: Filter, refs: Mapping[str, str], request: DatasetRequest) -> None:
+    """Refuse events of another clock or labels of other barriers than the request's: the market file changed after they were made."""
+    columns = ("symbol", "date", "seq", "event_id")
+    events = lakehouse.frame("silver.features", condition, refs["silver.features"], columns).select(columns).unique(("symbol", "date"))
+    labels = lakehouse.frame("silver.labels", condition, refs["silver.labels"], ("symbol", "date", "label_set"))
+    stale = [(row[0], row[1]) for row in events.rows() if row[3] != event_id(row[0], row[1].isoformat(), row[2], request.sampling_clock)]
+    stale += labels.filter(pl.col("label_set") != request.label_set).select("symbol", "date").unique().rows()
+    if stale:
+        symbol, day = min(stale)
+        raise DatasetError(
+            f"Expected events of {request.sampling_clock} with labels {request.label_set}, was other on {len(set(stale))} days, first "
+            f"{symbol} {day}. Materialize silver/features and silver/labels for them again."
+        )
 
 
 def days_from(manifest: Mapping[str, Any]) -> tuple[DayCompleteness, ...]:
@@ -393,11 +418,12 @@ def read_training_set(lakehouse: Lakehouse, dataset: Dataset, symbol: str) -> Tr
     ticks = read_pinned(lakehouse, dataset, "silver.ticks", [symbol])
     by_day = {values[0]: part for values, part in ticks.partition_by("date", as_dict=True).items()}
     events = {values[0]: part for values, part in examples.partition_by("date", as_dict=True).items()}
-    days = [_training_day(day, by_day[day].sort("seq"), events.get(day, examples[:0]).sort("seq")) for day in sorted(by_day)]
+    clock = dataset.sampling_clock
+    days = [_training_day(day, by_day[day].sort("seq"), events.get(day, examples[:0]).sort("seq"), clock) for day in sorted(by_day)]
     return training_set(symbol, days)
 
 
-def _training_day(day: date, ticks: pl.DataFrame, events: pl.DataFrame) -> TrainingDay:
+def _training_day(day: date, ticks: pl.DataFrame, events: pl.DataFrame, clock: str) -> TrainingDay:
     clean = Ticks(
         ticks["ts_event"].dt.epoch("us").to_numpy(),
         ticks["bid_points"].to_numpy(),
@@ -419,6 +445,7 @@ def _training_day(day: date, ticks: pl.DataFrame, events: pl.DataFrame) -> Train
         long_net_bps=events["long_net_bps"].fill_null(np.nan).to_numpy(),
         short_net_bps=events["short_net_bps"].fill_null(np.nan).to_numpy(),
         ts_label_end_us=ends.dt.epoch("us").to_numpy(),
+        clock=clock,
     )
 
 

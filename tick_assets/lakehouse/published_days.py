@@ -11,14 +11,17 @@ import numpy as np
 import polars as pl
 
 from tick_assets.domain.dataset import TrainingDay, clean_rows_of
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SIGMA_INDEX
+from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK, SIGMA_INDEX
 from tick_assets.domain.replays import unlabelled_day
 from tick_assets.lakehouse.catalog import Lakehouse, day_filter
 from tick_assets.lakehouse.silver import to_ticks
 
 
-def read_published_day(lakehouse: Lakehouse, symbol: str, day: date) -> TrainingDay | None:
-    """Return the date's published rows, or None where the date is not published or its features are of other ticks."""
+def read_published_day(lakehouse: Lakehouse, symbol: str, day: date, clock: str = SAMPLING_CLOCK) -> TrainingDay | None:
+    """Return the date's published rows, or None where the date is not published or its features are of other ticks.
+
+    `clock` is the one that the symbol is sampled by.
+    """
     published = lakehouse.frame("evidence.publications", day_filter(symbol, day))
     if not len(published):
         return None
@@ -30,7 +33,7 @@ def read_published_day(lakehouse: Lakehouse, symbol: str, day: date) -> Training
     features = np.ascontiguousarray(events.select(FEATURE_NAMES).to_numpy(), dtype=np.float64).reshape(len(events), len(FEATURE_NAMES))
     seq = events["seq"].to_numpy().astype(np.int64)
     rows = clean_rows_of(ticks["seq"].to_numpy(), seq) if len(ticks) else seq
-    return unlabelled_day(day.isoformat(), to_ticks(ticks), seq, rows, features, features[:, SIGMA_INDEX])
+    return unlabelled_day(day.isoformat(), to_ticks(ticks), seq, rows, features, features[:, SIGMA_INDEX], clock)
 
 
 def _rows(lakehouse: Lakehouse, table: str, symbol: str, day: date, publication: str) -> pl.DataFrame:

@@ -22,8 +22,9 @@ from pyiceberg.manifest import DataFile
 
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, REASONS, run_features, run_kernel
-from tick_assets.domain.labels import LABEL_SET, label_events
-from tick_assets.domain.signals import Strategy, event_id
+from tick_assets.domain.labels import label_events, label_set_of
+from tick_assets.domain.sampling import refuse_leaders
+from tick_assets.domain.signals import Strategy, event_id, strategy_of
 from tick_assets.domain.ticks import MALFORMED_TS, Ticks
 from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
 from tick_assets.lakehouse.day_files import DayKey, Runner, write_days
@@ -85,14 +86,19 @@ def clean_day(key: DayKey, rows: pl.DataFrame, publications: Mapping[DayKey, str
     return {TICKS: numbered.filter(is_kept), REJECTS: numbered.filter(~is_kept)}
 
 
-def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strategy) -> dict[str, pl.DataFrame]:
-    """Return the features of a clean day's sampled events, and the labels of those that could be traded; any order will do."""
+def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strategy | None = None) -> dict[str, pl.DataFrame]:
+    """Return the features of a clean day's sampled events, and the labels of those that could be traded; any order will do.
+
+    Clock and barriers are the symbol's in the market file; a strategy that is given brings other barriers.
+    """
+    instrument = market.instrument(key[0])
+    clock, strategy = instrument.sampling.clock, strategy or strategy_of(instrument)
     rows = rows.sort("seq")
     ticks = to_ticks(rows)
-    batch = run_features(ticks)
+    batch = run_features(ticks, clock)
     events = rows[batch.event_row].select("symbol", "date", "ts_event", "seq", "publication_id")
-    ids = [event_id(key[0], key[1].isoformat(), seq) for seq in events["seq"]]
-    labels = label_events(ticks, batch.event_row, batch.sigma_points, market.instrument(key[0]), market, strategy)
+    ids = [event_id(key[0], key[1].isoformat(), seq, clock) for seq in events["seq"]]
+    labels = label_events(ticks, batch.event_row, batch.sigma_points, instrument, market, strategy)
     labelled = pl.DataFrame(
         {
             "event": labels.event,
@@ -113,7 +119,7 @@ def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strate
     tradable = numbered.join(labelled, on="event", how="inner", maintain_order="left").drop("event")
     return {
         FEATURES: pl.concat([named, features], how="horizontal"),
-        LABELS: tradable.with_columns(pl.lit(LABEL_SET).alias("label_set")),
+        LABELS: tradable.with_columns(pl.lit(label_set_of(strategy)).alias("label_set")),
     }
 
 
@@ -127,9 +133,10 @@ def tick_files(runner: Runner, lakehouse: Lakehouse, partitions: Partitions, raw
 
 
 def event_files(
-    runner: Runner, lakehouse: Lakehouse, partitions: Partitions, market: Market, strategy: Strategy
+    runner: Runner, lakehouse: Lakehouse, partitions: Partitions, market: Market, strategy: Strategy | None = None
 ) -> dict[str, list[DataFile]]:
     """Write `silver.features` and `silver.labels` of the published ticks, in one pass; only events that could be traded have a label."""
+    refuse_leaders({symbol: market.sampling_of(symbol) for symbol in partitions.symbols}, "silver/features")
     work = partial(sample_day, market=market, strategy=strategy)
     return write_days(runner, lakehouse, TICKS, partitions.row_filter, lakehouse.snapshot_id(TICKS), work, (FEATURES, LABELS))
 

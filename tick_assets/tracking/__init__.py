@@ -7,5 +7,6 @@ Where do I go to…?
 - ask the service what it serves: `serving_client`
 - start and follow Dagster jobs: `orchestrator`
 - search, validate, test, decide: `judgement`, handed on by `candidates`, told to MLflow by `model_log`
+- trials of a search that was killed: `stored_trials`; who opened which test dates: `vault_records`
 - deploy and roll back: `deployments`; list and verify models: `model_index`, `verification`; follow a ticket: `tracing`
 """

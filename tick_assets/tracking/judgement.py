@@ -16,11 +16,11 @@ from typing import Any
 from tick_assets.domain import evaluation, gates, leak_firewall
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK
-from tick_assets.domain.leak_findings import Examination, Statement, count_leaks, state
+from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET
+from tick_assets.domain.leak_findings import Examination, Statement, state
 from tick_assets.domain.learning import LearningFigures, Reliability, evaluate_learning, reliability
 from tick_assets.domain.passports import canonical_json, finite, sha256_hex
-from tick_assets.domain.signals import Strategy
+from tick_assets.domain.signals import Strategy, strategy_of
 from tick_assets.domain.splits import DateSplit, split_dates
 from tick_assets.domain.training import BoosterParams, Configuration, SearchResult, Trial, feature_ranges, fit_final, golden, search
 from tick_assets.domain.trial_logs import search_key
@@ -84,7 +84,7 @@ class Case:
     @cached_property
     def trial_log(self) -> StoredTrialLog:
         """Where this very search keeps its finished trials until the candidate is kept."""
-        code, strategy = running_code(self.bench.code_commit), Strategy(name=self.strategy_name)
+        code, strategy = running_code(self.bench.code_commit), strategy_of(self.bench.market.instrument(self.symbol), self.strategy_name)
         key = search_key(self.symbol, strategy, self.bench.market, self.dataset.id, code, SEED)
         return StoredTrialLog(self.bench.objects, self.symbol, self.strategy_name, key)
 
@@ -160,22 +160,23 @@ def make_candidate(case: Case, on_trial: Callable[[Trial], None]) -> Fitted:
     """
     searched = case.events.on_dates(case.split.search)
     case.trial_log.begin(case.dataset.id, case.bench.code_commit)
-    result = search(searched, Strategy(name=case.strategy_name), case.bench.market, N_TRIALS, SEED, on_trial, log=case.trial_log)
+    instrument = case.bench.market.instrument(case.symbol)
+    strategy = strategy_of(instrument, case.strategy_name)
+    result = search(searched, strategy, case.bench.market, N_TRIALS, SEED, on_trial, log=case.trial_log)
     configuration = result.best.configuration
     model = fit_final(searched, configuration.booster, before=case.events.on_dates(case.split.test))
-    instrument = case.bench.market.instrument(case.symbol)
     record = {
         "symbol": case.symbol,
         "dataset_id": case.dataset.id,
         "code_commit": case.bench.code_commit,
         "model_sha256": sha256_hex(model),
         "configuration": asdict(configuration),
-        "strategy": asdict(replace(Strategy(name=case.strategy_name), threshold=configuration.threshold)),
+        "strategy": asdict(replace(strategy, threshold=configuration.threshold)),
         "split": asdict(case.split),
         "feature_set": FEATURE_SET,
         "features": list(FEATURE_NAMES),
         "feature_ranges": feature_ranges(searched),
-        "sampling_clock": SAMPLING_CLOCK,
+        "sampling_clock": instrument.sampling.clock,
         "price_factor": instrument.price_factor,
         "digits": instrument.digits,
         "is_synthetic": case.dataset.is_synthetic,
@@ -301,13 +302,13 @@ def examine_leaks(case: Case) -> list[Examination]:
     return leak_firewall.examine(made)
 
 
-def find_leaks(case: Case, recorded_at: datetime) -> int:
-    """Run the leak firewall, keep a row for each finding and for each suspect that is cleared, and return the number of findings."""
+def find_leaks(case: Case, recorded_at: datetime) -> list[Examination]:
+    """Run the leak firewall, keep a row for each finding and for each suspect that is cleared, and return what was examined."""
     examined = examine_leaks(case)
     shared = {"symbol": case.symbol, "strategy": case.strategy_name, "version": case.version, "threshold": 0.0, "recorded_at": recorded_at}
     rows = [shared | _leak_row(statement) for statement in state(examined)]
     case.bench.lakehouse.replace_keys("evidence.leak_findings", rows, ("symbol", "strategy", "version"))
-    return count_leaks(examined)
+    return examined
 
 
 def _leak_row(statement: Statement) -> dict[str, Any]:

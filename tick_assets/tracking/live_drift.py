@@ -51,7 +51,7 @@ def drift_since(case: Case, first: date | None = None, last: date | None = None,
             f"Run `tick backfill --symbols {case.symbol} --from {begin} --to DATE`."
         )
     drift = measure_drift(_reference(case, names), _matrix(rows, names), names)
-    sources = published.filter(pl.col("date").is_in(rows["date"].implode()))["source"].unique().sort().to_list()
+    sources = published.filter(pl.col("date").is_in(rows["date"].implode()))["source"].drop_nulls().unique().sort().to_list()
     return LiveDrift(case.model_id, tuple(rows["date"].unique().sort().to_list()), tuple(sources), drift)
 
 
@@ -65,7 +65,8 @@ def _features(case: Case, published: pl.DataFrame) -> pl.DataFrame:
     """Return the model's feature set on the published dates."""
     if not len(published):
         return pl.DataFrame({"date": []}, schema={"date": pl.Date})
-    first, last = published["date"].min(), published["date"].max()
+    dates: list[date] = published["date"].sort().to_list()
+    first, last = dates[0], dates[-1]
     condition = f"symbol == '{case.symbol}' and date >= '{first}' and date <= '{last}' and feature_set == '{case.record['feature_set']}'"
     rows = case.bench.lakehouse.frame("silver.features", condition)
     return rows.join(published.select("date", "publication_id"), on=["date", "publication_id"], how="semi")

@@ -21,6 +21,7 @@ from tick_assets.domain.model_card import CardTable, ModelCard
 from tick_assets.domain.report import identities_of, subtitle_of, tiles_of, title_of
 from tick_assets.domain.report_data import ReportData, gate_figure, gate_needs, gate_word, money
 from tick_assets.domain.report_explanation import favoured_side
+from tick_assets.domain.walk_forward import ROLLING, of_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,7 @@ LEFT, RIGHT, TOP, BOTTOM = 0.08, 0.92, 0.95, 0.06
 INK, SOFT, LINE, BLUE, VIOLET = "#1d2430", "#5b6676", "#dfe4ea", "#2463b4", "#7a4fb5"
 GOOD, BAD, WARN, GOOD_PALE, BAD_PALE = "#1c7a4a", "#b3362b", "#9a6a00", "#e7f4ec", "#fbeae8"
 COLOURS = {"pass": GOOD, "refuse": BAD, "not_fed": WARN}
-STYLE = {
+STYLE: Any = {
     "pdf.fonttype": 42,
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
@@ -50,8 +51,12 @@ STYLE = {
     "ytick.color": SOFT,
     "text.color": INK,
 }
-CHARACTER = 0.56
+CHARACTER = 0.52
 """Mean width of a character in font sizes, a little generous."""
+TABLE_SIZE, WIDE_CHARACTER, GAP, WIDE_COLUMN = 7.0, 0.6, 0.016, 0.26
+"""Tables: their font size, the width of a character of names and digits, the room between columns, and what counts as a wide one."""
+BOLD = 1.2
+"""How much wider bold characters are."""
 
 
 def render_pdf(data: ReportData) -> bytes:
@@ -107,7 +112,7 @@ def _first_page(data: ReportData) -> Figure:
 def _answer(page: Figure, data: ReportData) -> float:
     from matplotlib.patches import Rectangle
 
-    lines = _wrapped(data.verdict.answer, RIGHT - LEFT - 0.05, 11.5)
+    lines = _wrapped(data.verdict.answer, RIGHT - LEFT - 0.05, 11.5 * BOLD)
     height = 0.019 * len(lines) + 0.022
     strong, pale = (GOOD, GOOD_PALE) if data.verdict.passed else (BAD, BAD_PALE)
     page.add_artist(Rectangle((LEFT, TOP - height), RIGHT - LEFT, height, color=pale, lw=0))
@@ -129,16 +134,16 @@ def _tiles(page: Figure, data: ReportData, top: float) -> float:
 
 def _gates(page: Figure, data: ReportData, top: float) -> None:
     page.text(LEFT, top + 0.012, "Gates", fontsize=10, weight="bold")
-    places, widths = (LEFT, LEFT + 0.19, LEFT + 0.58, LEFT + 0.72), (0.18, 0.32)
-    y = _head(page, top, zip(places, ("Gate", "Measured", "Figure and need", "Result"), strict=True))
+    places = (LEFT, LEFT + 0.17, LEFT + 0.62, LEFT + 0.775)
+    y = _head(page, top, zip(places, ("Gate", "Measured, and why this threshold", "Figure and need", "Result"), strict=True))
     for gate in data.verdict.gates:
-        label = _wrapped(gate.label, widths[1], 8)
-        cells = (gate.name, "\n".join(label), f"{gate_figure(gate)}  ({gate_needs(gate)})", gate_word(gate))
-        for x, text in zip(places, cells, strict=True):
+        for x, text in zip(places, (gate.name, gate.label, f"{gate_figure(gate)}  ({gate_needs(gate)})", gate_word(gate)), strict=True):
             result = x == places[-1]
             page.text(x, y, text, va="top", color=COLOURS[gate.result] if result else INK, weight="bold" if result else "normal")
-        y -= 0.0135 * len(label) + 0.011
-        _rule(page, y + 0.006)
+        why = _wrapped(data.gate_reasons.get(gate.name, ""), RIGHT - places[1], 6.5)
+        page.text(places[1], y - 0.015, "\n".join(why), va="top", color=SOFT, fontsize=6.5, linespacing=1.3)
+        y -= 0.012 * len(why) + 0.024
+        _rule(page, y + 0.005)
 
 
 def _head(page: Figure, y: float, cells: Any) -> float:
@@ -160,7 +165,7 @@ def _rule(page: Figure, y: float) -> None:
 def _money_page(data: ReportData) -> Figure:
     page = _page()
     grid = page.add_gridspec(
-        4, 2, left=LEFT + 0.04, right=RIGHT, top=TOP, bottom=BOTTOM + 0.03, hspace=0.5, wspace=0.28, height_ratios=[3, 1.4, 2, 2]
+        4, 2, left=LEFT + 0.04, right=RIGHT, top=TOP, bottom=BOTTOM + 0.03, hspace=0.5, wspace=0.45, height_ratios=[3, 1.4, 2, 2]
     )
     profit = np.concatenate([data.result.best.hourly_pnl, data.test.hourly_pnl])
     seen = len(data.result.best.hourly_pnl)
@@ -179,7 +184,7 @@ def _equity(axes: Axes, data: ReportData, total: Any, seen: int, hours: Any) -> 
     axes.plot(xs[:seen], total[:seen], color=BLUE, lw=1.2, label="out-of-fold on train and validation")
     axes.plot(xs[max(0, seen - 1) :], total[max(0, seen - 1) :], color=VIOLET, lw=1.2, label="final model on test dates, opened once")
     axes.axvspan(max(0, seen - 1), max(1, len(total) - 1), color=VIOLET, alpha=0.08, lw=0)
-    axes.legend(frameon=False, loc="upper left", fontsize=7)
+    axes.legend(frameon=False, loc="best", fontsize=7)
     axes.set_title(f"Equity at {data.lots:g} lots, {data.account_currency}")
     _dates(axes, hours)
 
@@ -207,17 +212,21 @@ def _plain_numbers(axis: Any) -> None:
 
 
 def _windows(axes: Axes, data: ReportData) -> None:
-    profits = [window.net_pnl for window in data.windows]
+    windows = of_kind(data.windows, ROLLING)
+    profits = [window.net_pnl for window in windows]
     axes.bar(range(len(profits)), profits, color=[GOOD if profit > 0 else BAD for profit in profits], alpha=0.8)
     step = max(1, -(-len(profits) // 6))
-    axes.set_xticks(range(0, len(profits), step), [window.test_date[5:] for window in data.windows[::step]])
+    axes.set_xticks(range(0, len(profits), step), [window.test_date[5:] for window in windows[::step]])
+    axes.set_xlim(-0.6, max(4, len(profits)) - 0.4)
     axes.axhline(0, color=SOFT, lw=0.7)
-    axes.set_title(f"Walk-forward windows, {data.account_currency}")
+    axes.set_title(f"Rolling walk-forward windows, {data.account_currency}")
     axes.grid(axis="x", visible=False)
     _plain_numbers(axes.yaxis)
 
 
 def _trials(axes: Axes, data: ReportData) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     ratios = [trial.sharpe for trial in data.result.trials]
     figures = data.validation
     luck = metrics.deflated_benchmark(figures.n_configurations, 1.0 / max(1, figures.observations))
@@ -226,10 +235,10 @@ def _trials(axes: Axes, data: ReportData) -> None:
     axes.axhline(luck, color=WARN, lw=0.9, ls="--")
     axes.annotate("expected of the best by luck", (1.0, luck), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
                   ha="right", fontsize=6.5, color=WARN)  # fmt: skip
-    axes.set_ylim(bottom=min(0.0, *ratios, luck))
+    axes.axhline(0, color=SOFT, lw=0.7)
     axes.set_title("Trials: hourly Sharpe ratio")
     axes.set_xlabel("trial")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _calibration(axes: Axes, data: ReportData) -> None:
@@ -343,16 +352,21 @@ class _Flow:
         widths = _column_widths(table, shown)
         places = [LEFT + sum(widths[:i]) for i in range(len(shown))]
         for number, row in enumerate((table.head, *table.rows)):
-            lines = [_wrapped(row[i], width - 0.012, 7.0) for i, width in zip(shown, widths, strict=True)]
+            lines = [
+                _wrapped(row[i], width - GAP + 0.004, TABLE_SIZE * WIDE_CHARACTER / CHARACTER)
+                for i, width in zip(shown, widths, strict=True)
+            ]
             style = {"color": SOFT, "weight": "bold"} if number == 0 else {}
-            self.cells(list(zip(places, lines, strict=True)), 7.0, **style)
+            self.cells(list(zip(places, lines, strict=True)), TABLE_SIZE, **style)
 
 
 def _column_widths(table: CardTable, shown: Sequence[int]) -> list[float]:
-    """Share the page's width by the longest cell of each column, none below a tenth and none above a half."""
+    """Return each column's share of the page: what its longest cell needs; where that is too much, the wide ones share what is left."""
     longest = [max(len(row[i]) for row in (table.head, *table.rows)) for i in shown]
-    bounded = [min(max(length, 8), 64) for length in longest]
-    return [(RIGHT - LEFT) * length / max(90, sum(bounded)) for length in bounded]
+    needed = [max(length, 6) * TABLE_SIZE * WIDE_CHARACTER / (PAGE[0] * 72) + GAP for length in longest]
+    wide = sum(width for width in needed if width > WIDE_COLUMN)
+    left = RIGHT - LEFT - (sum(needed) - wide)
+    return [width * min(1.0, left / wide) if width > WIDE_COLUMN else width for width in needed]
 
 
 def _card_pages(data: ReportData) -> list[Figure]:

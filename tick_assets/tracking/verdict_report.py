@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from tick_assets.domain.calibration import gates_sha256
 from tick_assets.domain.drift import measure_drift
-from tick_assets.domain.evaluation import ValidationFigures, WindowRow
+from tick_assets.domain.evaluation import ValidationFigures
 from tick_assets.domain.feature_attribution import attribute
 from tick_assets.domain.labels import LABEL_SET
+from tick_assets.domain.leak_findings import Statement
 from tick_assets.domain.model_card import CardFacts, ModelCard, make_card
-from tick_assets.domain.report_data import ReportData
+from tick_assets.domain.report_data import GateErrors, Learned, ReportData
+from tick_assets.domain.walk_forward import WindowRow
+from tick_assets.tracking import judgement, robustness
+from tick_assets.tracking.account_view import trade_together
+from tick_assets.tracking.gate_calibration import published
 from tick_assets.tracking.judgement import Case, Decision
 
 
@@ -23,7 +29,7 @@ def report_data(
     validation: ValidationFigures,
     windows: Sequence[WindowRow],
     issued_at: datetime,
-    more: Sequence[str] = (),
+    leaks: Sequence[Statement] = (),
 ) -> ReportData:
     """Collect what the report shows; the model is explained on its test events, and drift is that of test against training."""
     fitted, ahead = case.events.on_dates(case.split.search), case.events.on_dates(case.split.test)
@@ -45,8 +51,21 @@ def report_data(
         attribution=attribute(case.model, ahead.features, names),
         drift=measure_drift(fitted.features, ahead.features, names),
         card=_card(case, decision, validation, int(fitted.is_labelled.sum()), len(ahead)),
-        more=more,
+        learned=Learned(judgement.learning_of(case), judgement.test_reliability(case), len(case.split.test)),
+        surface=robustness.surface_of(case),
+        superiority=robustness.superiority_of(case),
+        account=trade_together([case], case.bench.market),
+        leaks=leaks,
+        gate_errors=_gate_errors(case),
     )
+
+
+def _gate_errors(case: Case) -> GateErrors:
+    found = published()
+    if found is None:
+        return GateErrors((), "", False)
+    said = f"{found.calibrated_at}: {found.n_trials} trials on {found.days} days a market, bootstrap of {found.quotes}."
+    return GateErrors(found.rows, said, found.gates_sha256 == gates_sha256(case.bench.policy))
 
 
 def _identities(case: Case, decision: Decision) -> dict[str, str]:

@@ -13,9 +13,11 @@ from typing import Any
 
 from tick_assets.domain import evaluation, gates
 from tick_assets.domain.leak_findings import count_leaks
+from tick_assets.domain.learning import evaluate_learning
 from tick_assets.domain.passports import finite, sha256_hex
 from tick_assets.domain.training import feature_ranges, fit_final
 from tick_assets.lakehouse import datasets
+from tick_assets.tracking.candidates import NoCandidateError
 from tick_assets.tracking.judgement import Case, completeness_of, examine_leaks, test_openings, windows_of
 from tick_assets.tracking.walk_forwards import walk_windows
 
@@ -52,6 +54,7 @@ def verify(case: Case, verdict: Mapping[str, Any], terminal_mismatches: int, pro
         ("dataset", lambda: _dataset(case, verdict)),
         ("model", lambda: _model(case, verdict)),
         ("search", lambda: _search(case)),
+        ("learning", lambda: _learning(case)),
         ("walk_forward", lambda: _walk_forward(case)),
         ("verdict", lambda: _verdict(case, verdict, terminal_mismatches)),
     ):
@@ -108,6 +111,16 @@ def _search(case: Case) -> list[tuple[str, Any, Any]]:
         ("best trial's net profit", result.best.net_pnl, float(result.trades.net_pnl_account.sum())),
         ("best trial's configuration", asdict(case.configuration), asdict(result.best.configuration)),
     ]
+
+
+def _learning(case: Case) -> list[tuple[str, Any, Any]]:
+    """Fit on the train dates alone again; a candidate of before there were such figures has none to compare."""
+    try:
+        stored = case.store.read(case.version, "learning")
+    except NoCandidateError:
+        return []
+    searched = case.events.on_dates(case.split.search)
+    return _pairs(stored, evaluate_learning(case.search_result, searched, case.split, case.strategy, case.bench.market).to_dict())
 
 
 def _walk_forward(case: Case) -> list[tuple[str, Any, Any]]:

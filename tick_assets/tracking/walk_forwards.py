@@ -2,7 +2,7 @@
 
 What belongs here: where a finished window is kept and what it is bound to. What must not: refits and figures (`domain.walk_forward`).
 
-A window is kept under what it was made of (`run_of`): the model's hash, the dataset, the policy, the code and the market file. A second
+A window is kept under what it was made of (`run_of`): the model's hash, the dataset, the policy, the code and the symbol's market. A second
 start after a kill finds the windows of the same run and computes the others; a changed policy or market finds none and begins again.
 
     candidates/<symbol>/<strategy>/<version>/walk_forward/<run>/<kind>-<number>.json
@@ -20,6 +20,7 @@ from tick_assets.domain.passports import canonical_json, finite, sha256_hex
 from tick_assets.domain.training import Configuration
 from tick_assets.domain.walk_forward import AGES, ANCHORED, RESELECTED, ROLLING, Key, WindowRow, walk_forward, window_of
 from tick_assets.tracking.judgement import Case
+from tick_assets.tracking.stored_trials import running_code
 
 KINDS = (ROLLING, ANCHORED, RESELECTED)
 RESELECT_AMONG = 6
@@ -28,12 +29,13 @@ RESELECT_AMONG = 6
 
 def run_of(case: Case) -> str:
     """Return the identity of everything that a window's figures depend on."""
+    market = case.bench.market
     made_of = {
         "model_sha256": case.record["model_sha256"],
         "dataset_id": case.dataset.id,
         "policy_sha256": case.bench.policy.sha256,
-        "code_commit": case.bench.code_commit,
-        "market": finite(asdict(case.bench.market)),
+        "code": running_code(case.bench.code_commit),
+        "market": finite({**asdict(market), "instruments": asdict(market.instrument(case.symbol))}),
         "kinds": KINDS,
         "candidates": [configuration.hash for configuration in candidates_of(case)],
     }

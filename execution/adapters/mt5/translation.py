@@ -159,10 +159,16 @@ def to_past_ticks(rows: Any, clock: ServerClock) -> PastTicks:
 def to_past_bars(rows: Any, clock: ServerClock) -> PastBars:
     """Translate the array of `copy_rates_range`; None means no bars. Unsigned counts are cast before anybody subtracts them."""
     if rows is None or not len(rows):
-        return PastBars(np.empty(0, np.int64), *(np.empty(0, np.float64) for _ in range(4)), np.empty(0, np.int64))
-    stamps = to_utc_us_in_order(clock, rows["time"].astype(np.int64) * 1_000_000)
-    prices = (rows[name].astype(np.float64) for name in ("open", "high", "low", "close"))
-    return PastBars(stamps, *prices, rows["tick_volume"].astype(np.int64))
+        whole, nothing = np.empty(0, np.int64), np.empty(0, np.float64)
+        return PastBars(whole, nothing, nothing, nothing, nothing, whole)
+    return PastBars(
+        ts_us=to_utc_us_in_order(clock, rows["time"].astype(np.int64) * 1_000_000),
+        open_price=rows["open"].astype(np.float64),
+        high_price=rows["high"].astype(np.float64),
+        low_price=rows["low"].astype(np.float64),
+        close_price=rows["close"].astype(np.float64),
+        tick_count=rows["tick_volume"].astype(np.int64),
+    )
 
 
 def to_position(row: Any, symbol: str, clock: ServerClock) -> Position:

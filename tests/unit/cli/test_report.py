@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,40 @@ def test_silent_object_store_is_named(lakehouse: Lakehouse, tmp_path: Path, monk
     assert isinstance(error, CommandError)
     assert f"s3 at 127.0.0.1:{port}" in str(error)
     assert str(error).endswith("to answer, was silent. Run `tick up`.")
+
+
+def run_index(*arguments: str) -> tuple[str, BaseException | None]:
+    result = CliRunner().invoke(build_app(), ["report", "index", *arguments])
+    return result.stdout, result.exception
+
+
+def verdict(model: str, day: int, passed: bool) -> dict[str, object]:
+    return {
+        "model_id": model,
+        "symbol": "SYNEDGE",
+        "strategy": "direction",
+        "version": model[-1],
+        "verdict_id": model,
+        "passed": passed,
+        "refused_by": "" if passed else "dsr",
+        "first_line": "PASSED" if passed else "REJECTED by dsr",
+        "gates_json": '[{"name": "break_even_spread", "figure": 2.5}]',
+        "is_synthetic": True,
+        "decided_at": datetime(2024, 1, day, tzinfo=UTC),
+    }
+
+
+def test_index_of_an_empty_lake_says_what_to_run(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    output, error = run_index()
+    assert error is None
+    assert output == f"No verdicts yet: `tick train SYMBOL` makes one.\nindex: {tmp_path}/.tick/reports/index.html\n"
+
+
+def test_index_lists_every_verdict_newest_first(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    lakehouse.append("evidence.verdicts", [verdict("SYNEDGE.direction@1", 8, False), verdict("SYNEDGE.direction@2", 9, True)])
+    found = json.loads(run_index("--json")[0])
+    assert [line["model_id"] for line in found["verdicts"]] == ["SYNEDGE.direction@2", "SYNEDGE.direction@1"]
+    assert found["headline"] == "1 of 2 models passed on synthetic markets."
+    page = (tmp_path / ".tick" / "reports" / "index.html").read_text()
+    assert page.index("SYNEDGE.direction@2") < page.index("SYNEDGE.direction@1")
+    assert "2.50" in page

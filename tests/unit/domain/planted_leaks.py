@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from tick_assets.domain.dataset import TrainingSet
-from tick_assets.domain.kernel import FEATURE_NAMES
+from tick_assets.domain.kernel import FEATURE_NAMES, KernelBatch, run_features
 from tick_assets.domain.labels import LabelBatch
 from tick_assets.domain.leak_firewall import kernel_of_clean_ticks
 from tick_assets.domain.leakage import History, HistoryKernel, SampledHistory
@@ -108,6 +108,19 @@ def other_symbol_as_known(history: History, sampled: SampledHistory) -> Float64A
     other = history.others[OTHER]
     rows = np.searchsorted(other.known_at_us, sampled.ts_event_us, side="right") - 1
     return (other.ticks.bid_points[rows] + other.ticks.ask_points[rows]) / 2.0
+
+
+def beside_a_leader(seconds: int) -> Callable[[Ticks, Ticks], KernelBatch]:
+    """Return a kernel of one date with a feature that is the leader's bid, so many seconds from the event."""
+
+    def run(ticks: Ticks, leader: Ticks) -> KernelBatch:
+        batch = run_features(ticks)
+        features = batch.features.copy()
+        rows = np.searchsorted(leader.ts_us, ticks.ts_us[batch.event_row] + seconds * 1_000_000, side="right")
+        features[:, COLUMN] = np.append(0, leader.bid_points)[rows]
+        return replace(batch, features=features)
+
+    return run
 
 
 def stamp_at_bar_open(history: History) -> SampledHistory:

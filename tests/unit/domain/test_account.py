@@ -1,62 +1,19 @@
 """The account by hand: each rule on a handful of ticks, and against the backtest of one symbol on random ones."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from tick_assets.domain.account import NO_LIMITS, OUTCOMES, AccountLimits, AccountRun, Line, trade_account
+from execution.market import default_market_text
+from tests.unit.domain.accounts import EUR, JPY, MARKET, PATIENT, euro, held, orders_of, random_line, run_one, stamp, ticks_of, yen
+from tests.unit.domain.slow_account import SlowAccount
+from tick_assets.domain.account import NO_LIMITS, AccountLimits, AccountRun, Line, limits_of, trade_account
+from tick_assets.domain.account_loop import OUTCOMES
 from tick_assets.domain.backtest import NO_STRESS, Orders, Stress, backtest
-from tick_assets.domain.instruments import AccountTerms, Instrument, Market
+from tick_assets.domain.instruments import AccountTerms, Instrument, parse_market
 from tick_assets.domain.session_closes import SessionRule
 from tick_assets.domain.ticks import Ticks
-
-EUR = Instrument("EURUSD", "fx", 100_000, 5, 100_000.0, "EUR", "USD", 3.5, 0.3, 0.01, 0.01, 100.0, "", -7.0, 2.0)
-JPY = Instrument("USDJPY", "fx", 1_000, 3, 100_000.0, "USD", "JPY", 3.5, 0.3, 0.01, 0.01, 100.0, "", 8.0, -18.0)
-MARKET = Market("USD", 1, 100.0, 0.6, 600_000, {"EURUSD": EUR, "USDJPY": JPY})
-Quote = tuple[str, int, int]
-
-
-def stamp(text: str) -> int:
-    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000
-
-
-def ticks_of(*quotes: Quote) -> Ticks:
-    stamps, bid, ask = zip(*quotes, strict=True)
-    sizes = np.ones(len(quotes))
-    return Ticks(np.array([stamp(text) for text in stamps]), np.array(bid), np.array(ask), sizes, sizes)
-
-
-def orders_of(*rows: tuple[int, int, str], width: int = 5_000, level: int = 110_000, date_index: Sequence[int] = ()) -> Orders:
-    """Return orders (row, side, exit at) with stop and target far away, one microsecond of latency and no slippage."""
-    row, side, exits = (np.array(column) for column in zip(*rows, strict=True))
-    one, none = np.ones(len(rows), np.int64), np.zeros(len(rows), np.int64)
-    return Orders(
-        date_index=np.array(date_index or [0] * len(rows), np.int32),
-        row=row.astype(np.int64),
-        side=side.astype(np.int8),
-        stop_points=level - side * width,
-        target_points=level + side * width,
-        exit_at_us=np.array([stamp(str(text)) for text in exits]),
-        entry_latency_us=one,
-        exit_latency_us=one,
-        entry_slippage_points=none,
-        exit_slippage_points=none,
-    )
-
-
-def held(side: int, opened: str, closed: str, points: int = 110_000, spread: int = 2, gain: int = 0) -> tuple[Ticks, Orders]:
-    """Return ticks and an order whose position lasts from the minute `opened` to the minute `closed`, the bid `gain` points higher then."""
-    later = points + gain
-    quotes = [(opened + ":00", points, points + spread), (opened + ":30", points, points + spread)]
-    quotes += [(closed + ":00", later, later + spread), (closed + ":30", later, later + spread)]
-    return ticks_of(*quotes), orders_of((0, side, closed + ":00"), level=points)
-
-
-def run_one(instrument: Instrument, ticks: Ticks, orders: Orders, limits: AccountLimits = NO_LIMITS, lots: float = 1.0) -> AccountRun:
-    return trade_account([Line(instrument, [ticks], orders, lots)], MARKET, limits)
 
 
 def outcomes(run: AccountRun) -> list[list[str]]:
@@ -109,6 +66,16 @@ def test_account_swap_of_a_week_crossing_dates() -> None:
     assert (run.trades.entry_date_index.tolist(), run.trades.exit_date_index.tolist(), run.trades.exit_row.tolist()) == ([0], [5], [1])
 
 
+@pytest.mark.parametrize(("day", "paid"), [(8, 7.0), (10, 21.0)])
+def test_backtest_charges_swap_where_the_market_file_says_so(day: int, paid: float) -> None:
+    ticks, orders = held(1, f"2024-01-{day:02d}T21:50", f"2024-01-{day:02d}T22:10", gain=12)
+    plain = backtest([ticks], orders, EUR, MARKET, 0.5)
+    charged = backtest([ticks], orders, EUR, replace(MARKET, account=AccountTerms(charges_swap=True)), 0.5)
+    assert plain.net_pnl_account.tolist() == [pytest.approx(5.0 - 3.5)]
+    assert charged.net_pnl_account.tolist() == [pytest.approx(5.0 - 3.5 - paid / 2)]
+    assert (plain.net_bps - charged.net_bps).tolist() == [pytest.approx(paid / 110_002 * 1e4)]
+
+
 # Gaps.
 
 
@@ -128,6 +95,12 @@ def test_account_stop_jumped_over_at_the_weekend_fills_behind_the_gap() -> None:
 def test_account_position_ends_with_its_date_by_default() -> None:
     trades = trade_account([Line(EUR, [FRIDAY, SUNDAY], STOP_IN_THE_GAP, 1.0)], MARKET).trades
     assert ([OUTCOMES[code] for code in trades.reason], trades.exit_points.tolist()) == (["END_OF_DATA"], [110_010.0])
+
+
+def test_account_target_jumped_over_at_the_weekend_fills_at_its_level_and_no_better() -> None:
+    orders = replace(orders_of((0, -1, "2024-01-16T00:00:00")), target_points=np.array([109_800]))
+    trades = trade_account([Line(EUR, [FRIDAY, SUNDAY], orders, 1.0)], MARKET, crosses_dates=True).trades
+    assert ([OUTCOMES[code] for code in trades.reason], trades.exit_points.tolist()) == (["TARGET"], [109_800.0])
 
 
 def test_account_short_stop_jumped_over_within_a_date_fills_at_the_ask_behind_it() -> None:
@@ -156,24 +129,52 @@ def test_account_session_close_refuses_what_comes_late() -> None:
     assert (outcomes(run), run.refusals()) == ([["TIME", "SESSION_CLOSING"]], {"SESSION_CLOSING": 1})
 
 
+def test_account_session_close_keeps_a_position_that_may_cross_dates_out_of_the_weekend() -> None:
+    orders = replace(orders_of((0, 1, "2024-01-16T00:00:00")), stop_points=np.array([109_900]))
+    line = Line(EUR, [CLOSING, SUNDAY], orders, 1.0)
+    kept = trade_account([line], MARKET, SESSION, crosses_dates=True).trades
+    held_on = trade_account([line], MARKET, crosses_dates=True).trades
+    assert ([OUTCOMES[code] for code in kept.reason], kept.exit_points.tolist()) == (["TIME"], [110_000.0])
+    assert ([OUTCOMES[code] for code in held_on.reason], held_on.exit_points.tolist()) == (["STOP"], [109_500.0])
+
+
 def test_account_without_a_session_rule_trades_to_the_end() -> None:
     assert outcomes(run_one(EUR, CLOSING, orders_of((3, 1, "2024-01-12T21:55:30")))) == [["TIME"]]
 
 
+def test_limits_of_a_market_file() -> None:
+    limits = {"positions": 3, "gross_exposure": 250_000.0, "flat_minutes": 10}
+    assert limits_of(replace(MARKET, limits=limits)) == AccountLimits(1, 3, 250_000.0, 100.0, SessionRule(30, 10))
+    assert limits_of(MARKET) == AccountLimits(leverage=100.0)
+
+
+def test_limits_of_a_market_file_with_a_misspelt_key_names_it() -> None:
+    with pytest.raises(ValueError, match=r"Expected the keys .* in \[limits\] of the market file, was position\. Correct it\."):
+        limits_of(replace(MARKET, limits={"position": 3}))
+
+
+def test_market_file_has_terms_clock_and_swap_of_each_symbol() -> None:
+    market = parse_market(default_market_text())
+    assert market.account == AccountTerms(100_000.0, 100, 50.0, False)
+    assert market.server_clock == {"kind": "ny_plus_7"}
+    shown = [(each.swap_long_points, each.swap_short_points, each.triple_swap_weekday) for each in
+             (market.instrument("EURUSD"), market.instrument("BTCUSD"))]  # fmt: skip
+    assert shown == [(-7.0, 2.0, "wednesday"), (-300.0, -300.0, "friday")]
+
+
+def test_market_file_without_swap_charges_none() -> None:
+    lines = default_market_text().splitlines()
+    market = parse_market("\n".join(line for line in lines if "swap" not in line))
+    assert (market.instrument("EURUSD").swap_long_points, market.instrument("EURUSD").triple_swap_weekday) == (0.0, "wednesday")
+
+
+def test_market_file_with_an_unknown_weekday_names_it() -> None:
+    text = default_market_text().replace('triple_swap_weekday = "friday"', 'triple_swap_weekday = "fryday"')
+    with pytest.raises(ValueError, match=r"Expected triple_swap_weekday of \[symbols.BTCUSD\] to be one of monday, .*, was 'fryday'"):
+        parse_market(text)
+
+
 # Limits, and several symbols in one account. The euro's position lasts from 10:00:30 to 10:05:30.
-
-
-def euro(lots: float = 1.0, gain: int = 0) -> Line:
-    ticks, orders = held(1, "2024-01-08T10:00", "2024-01-08T10:05", gain=gain)
-    return Line(EUR, [ticks], orders, lots)
-
-
-def yen(at: str, lots: float = 1.0) -> Line:
-    ticks = ticks_of((at, 148_000, 148_010), ("2024-01-08T11:00:00", 148_000, 148_010), ("2024-01-08T11:30:00", 148_000, 148_010))
-    return Line(JPY, [ticks], orders_of((0, -1, "2024-01-08T11:10:00"), level=148_000), lots)
-
-
-PATIENT = replace(MARKET, quote_wait_ms=7_200_000)
 
 
 @pytest.mark.parametrize(
@@ -256,29 +257,6 @@ def test_account_without_lines_or_orders_is_empty() -> None:
 # Against the backtest of one symbol.
 
 
-def random_line(seed: int, instrument: Instrument, count: int = 60) -> Line:
-    random = np.random.default_rng(seed)
-    level = 110_000 if instrument is EUR else 148_000
-    days, parts = [], []
-    for day in range(3):
-        n = 400
-        gaps = random.exponential(300_000, n).astype(np.int64) * random.integers(0, 4, n)
-        bid = level + np.cumsum(random.integers(-3, 4, n))
-        days.append(
-            Ticks(stamp(f"2024-01-{8 + day:02d}T21:58:00") + np.cumsum(gaps), bid, bid + random.integers(0, 9, n), np.ones(n), np.ones(n))
-        )
-        row = np.sort(random.choice(n, count, replace=False)).astype(np.int64)
-        side = random.integers(-1, 2, count).astype(np.int8)
-        anchor = np.where(side > 0, bid[row], days[-1].ask_points[row])
-        parts.append(
-            (np.full(count, day, np.int32), row, side,
-             anchor - side * random.integers(1, 25, count), anchor + side * random.integers(1, 25, count),
-             days[-1].ts_us[row] + random.integers(1, 20, count) * 1_000_000, random.integers(1, 900_000, count),
-             random.integers(1, 900_000, count), random.integers(0, 3, count), random.integers(0, 3, count))
-        )  # fmt: skip
-    return Line(instrument, days, Orders(*(np.concatenate(column) for column in zip(*parts, strict=True))), 0.1)
-
-
 QUICK = replace(MARKET, quote_wait_ms=2_000)
 
 
@@ -306,3 +284,55 @@ def test_account_never_holds_more_than_its_limit_and_refuses_only_at_it(seed: in
     assert max(open_at_entry) == 2
     assert run.refusals()["LIMIT_POSITIONS"] > 0
     assert len(trades) < len(trade_account(lines, QUICK).trades)
+
+
+# Against a slow account that looks at one stamp after the other.
+
+
+def busy_line(seed: int, instrument: Instrument, lots: float, step_us: int) -> Line:
+    """Return a Wednesday around the server's midnight, on stamps coarse enough for symbols to share many."""
+    random = np.random.default_rng(seed)
+    n, m = 300, 90
+    stamps = stamp("2024-01-10T21:59:30") + np.cumsum(random.integers(1, 8, n)) * step_us
+    level = 110_000 if instrument.profit_currency == "USD" else 148_000
+    bid = level + np.cumsum(random.integers(-9, 10, n))
+    ticks = Ticks(stamps, bid, bid + random.integers(0, 6, n), np.ones(n), np.ones(n))
+    row = np.sort(random.choice(n - 1, m, replace=False)).astype(np.int64)
+    side = random.choice([1, -1, 0], m).astype(np.int8)
+    anchor = np.where(side > 0, bid[row], ticks.ask_points[row])
+    whole = [random.integers(1, 6, m) * step_us - random.integers(0, 2, m) for _ in range(2)]
+    slips = [random.integers(0, 3, m) for _ in range(2)]
+    levels = [anchor - side * random.integers(3, 40, m), anchor + side * random.integers(3, 40, m)]
+    exits = stamps[row] + random.integers(1, 60, m) * step_us
+    orders = Orders(np.zeros(m, np.int32), row, side, *levels, exits, *(np.maximum(each, 1) for each in whole), *slips)
+    return Line(instrument, [ticks], orders, lots)
+
+
+LIMITS = [
+    NO_LIMITS,
+    AccountLimits(positions=2),
+    AccountLimits(positions_per_symbol=3, positions=4),
+    AccountLimits(gross_exposure=190_000.0),
+    AccountLimits(positions_per_symbol=2, leverage=50.0),
+]
+TIGHT = replace(MARKET, account=AccountTerms(balance=4_000.0), quote_wait_ms=200)
+
+
+def busy_lines(seed: int) -> list[Line]:
+    instruments = (EUR, JPY, replace(EUR, symbol="GBPUSD", swap_long_points=-400.0), EUR)
+    return [busy_line(10 * seed + i, each, 0.3 + 0.2 * i, 50_000) for i, each in enumerate(instruments)]
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("seed", range(8))
+def test_account_equals_the_slow_one(seed: int, limits: AccountLimits) -> None:
+    lines = busy_lines(seed)
+    run = trade_account(lines, TIGHT, limits)
+    slow = SlowAccount(lines, TIGHT, limits).run()
+    for place, wanted in enumerate(slow):
+        assert {i: OUTCOMES[code] for i, code in enumerate(run.outcomes[place]) if lines[place].orders.side[i]} == wanted
+
+
+def test_account_random_markets_reach_every_limit() -> None:
+    reasons = {reason for limits in LIMITS for reason in trade_account(busy_lines(0), TIGHT, limits).refusals()}
+    assert reasons == {"PRICE_OFF", "INVALID_STOPS", "LIMIT_SYMBOL", "LIMIT_POSITIONS", "LIMIT_EXPOSURE", "LIMIT_MARGIN"}

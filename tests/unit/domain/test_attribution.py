@@ -80,7 +80,8 @@ def _stepped(orders: Orders) -> SteppedProfit:
 
 
 def test_stepped_profits_literal_long_on_a_rising_quote() -> None:
-    # In at second 1 (ask 100003), out at 21 (bid 100021): 18 points. Later in at 3 and out at 22: 17. Four points more of ask: 13. Slips: 10.
+    # In at second 1 (ask 100003), out at 21 (bid 100021): 18 points. Later, in at 3 and out at 22: 17. An ask 4 points higher: 13.
+    # Slips of 1 and 2: 10.
     assert _stepped(_orders()) == SteppedProfit(pytest.approx(18.0), pytest.approx(17.0), pytest.approx(13.0), pytest.approx(10.0))
 
 

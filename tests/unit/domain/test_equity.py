@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.unit.domain.test_account import EUR, JPY, MARKET, PATIENT, euro, held, orders_of, random_line, run_one, ticks_of, yen
+from tests.unit.domain.accounts import EUR, JPY, MARKET, PATIENT, euro, held, orders_of, random_line, run_one, ticks_of, yen
 from tick_assets.domain.account import Line, trade_account
 from tick_assets.domain.equity import equity_curve, exposure_of, view_account
 

@@ -17,6 +17,7 @@ from tick_assets.domain.calibration import shuffle_labels
 from tick_assets.domain.dataset import TrainingSet, day_from_ticks, training_set
 from tick_assets.domain.fit_leakage import FitStep
 from tick_assets.domain.instruments import Market
+from tick_assets.domain.kernel import run_kernel
 from tick_assets.domain.label_leakage import labeller_of
 from tick_assets.domain.leak_findings import Examination, LeakFinding
 from tick_assets.domain.leak_firewall import LeakCase, kernel_of_clean_ticks
@@ -29,7 +30,7 @@ from tick_assets.domain.training import BoosterParams, Configuration
 
 DATES = tuple(date(2024, 1, 8) + timedelta(days=i) for i in range(5))
 CONFIGURATION = Configuration(BoosterParams(rounds=20), 0.55)
-SHAPE = SyntheticMarket(k=2.0, mean_gap_s=6.0)
+SHAPE = SyntheticMarket(k=2.0, mean_gap_s=12.0)
 Build = Callable[[float, int, int], TrainingSet]
 
 
@@ -77,7 +78,7 @@ def findings_of(examined: Sequence[Examination]) -> list[LeakFinding]:
 
 def suspect_of(case: LeakCase) -> LeakCase:
     """Return a case to plant in: no model is stored of events that are about to change, and no search is repeated."""
-    return replace(case, steps=[replace(step, stored=None) for step in case.steps], recent_steps=(), scores={})
+    return replace(case, steps=[replace(step, stored=None) for step in case.steps], recent_steps=(), scores={}, moments=5)
 
 
 def with_kernel(kernel: HistoryKernel, case: LeakCase) -> LeakCase:
@@ -149,7 +150,7 @@ def test_clean_case_has_no_finding(clean: LeakCase) -> None:
 
 @pytest.mark.parametrize(("k", "seed"), [(0.0, 2), (0.8, 3), (2.0, 4), (3.0, 5)])
 def test_clean_market_has_no_finding(syn_market: Market, k: float, seed: int) -> None:
-    made = drawn(syn_market, seed, SyntheticMarket(k=k, mean_gap_s=6.0), 3)
+    made = drawn(syn_market, seed, SyntheticMarket(k=k, mean_gap_s=12.0), 3)
     split = split_dates(made.dates)
     model = training.fit_final(made.on_dates(split.search), CONFIGURATION.booster, before=made.on_dates(split.test))
     assert findings_of(leak_firewall.examine(leak_firewall.case_of(made, split, syn_market, Strategy(), CONFIGURATION, model, seed))) == []
@@ -163,6 +164,16 @@ def test_recorded_day_has_no_finding(syn_market: Market) -> None:
     assert len(made) > 1000
     assert findings_of(examined) == []
     assert leak_findings.say_count(leak_findings.state(examined)) == "24 of 24 cleared (20 features, 4 labels, 0 steps)"
+    assert leakage.find_leaks(run_kernel, ticks, 100_000) == []
+
+
+def test_date_without_events_is_cleared(syn_market: Market) -> None:
+    quiet = training_set(
+        "SYN", [day_from_ticks("SYN", "2024-01-08", _ticks(SHAPE, 1, DATES[0]).take(slice(0, 50)), syn_market, Strategy())]
+    )
+    examined = leak_firewall.examine(LeakCase(quiet, kernel_of_clean_ticks(), labeller_of("SYN", syn_market, Strategy())))
+    assert len(quiet) == 0
+    assert findings_of(examined) == []
 
 
 # Features, beyond the twelve.
@@ -176,6 +187,13 @@ def test_bar_close_in_the_row_of_its_open_is_caught(clean: LeakCase) -> None:
 def test_other_symbol_as_it_was_known_is_cleared(clean: LeakCase) -> None:
     case = with_feature(plant.other_symbol_as_known, suspect_of(clean))
     assert findings_of(leak_firewall.examine(case)) == []
+
+
+@pytest.mark.parametrize(("seconds", "culprits"), [(0, set()), (-3, set()), (1, {plant.CULPRIT})])
+def test_kernel_beside_a_leader_may_read_what_was_known(clean: LeakCase, seconds: int, culprits: set[str]) -> None:
+    kernel = leakage.by_date_led(plant.beside_a_leader(seconds), plant.OTHER)
+    history = History(clean.events.dates[:2], clean.events.ticks[:2], {plant.OTHER: other_symbol(1, 0)})
+    assert {finding.culprit for finding in findings_of(leakage.examine_features(kernel, history))} == culprits
 
 
 def test_one_stored_bit_that_differs_is_found(events: TrainingSet) -> None:

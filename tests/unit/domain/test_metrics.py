@@ -98,6 +98,20 @@ def test_moments_of_bernoulli_series_with_skewness_minus_three_and_kurtosis_ten(
     assert (m.skewness, m.kurtosis) == (pytest.approx(-3.0, abs=1e-3), pytest.approx(10.0, abs=1e-2))
 
 
+def test_dsr_of_a_two_point_series_agrees_with_two_libraries() -> None:
+    from purgedcv import deflated_sharpe_ratio as purged_dsr
+    from skfolio.measures import probabilistic_sharpe_ratio
+
+    high = (1 + 3 / math.sqrt(13)) / 2
+    series = np.where(np.arange(1250) < round(1250 * high), 1.0, 0.0)
+    series = (series - series.mean()) / series.std(ddof=1) + 2.5 / math.sqrt(250)
+    benchmark = metrics.deflated_benchmark(100, 0.5 / 250)
+    ours = metrics.dsr(metrics.moments(series), 100, 0.5 / 250)
+    assert ours == pytest.approx(0.9004, abs=1e-3)
+    assert ours == pytest.approx(float(probabilistic_sharpe_ratio(series, benchmark)), abs=1e-3)
+    assert ours == pytest.approx(float(purged_dsr(series, 100, 0.5 / 250)), abs=1e-3)
+
+
 def test_moments_of_constant_series_have_no_ratio() -> None:
     assert metrics.moments(np.full(50, 0.1)).sharpe == 0.0
 
@@ -123,6 +137,7 @@ def test_r_generator_repeats_r() -> None:
 def test_cscv_of_r_fixture_matches_r() -> None:
     result = metrics.cscv(_r_rnorm(852, 200 * 40).reshape(200, 40), blocks=4, risk_free=0.03 / 252)
     assert (result.pbo, result.loss_probability, result.combinations) == (0.5, 0.5, 6)
+    assert round(result.adjusted_r2, 4) == -0.2344  # the same whichever side is regressed on the other; R regresses inside on outside
 
 
 def test_cscv_of_degenerate_r_fixture_matches_r() -> None:

@@ -53,7 +53,7 @@ def test_card_markdown_holds_dataset_costs_split_and_command() -> None:
     assert f"| dataset id | {'d5' * 32} |" in text
     assert "| commission | 3.5 USD a lot and side |" in text
     assert "| window | 2024-01-08 to 2024-01-11, 4 dates with ticks (UTC) |" in text
-    assert "| test, opened once | 2024-01-11 to 2024-01-11, 1 dates |" in text
+    assert "| test, opened once | 2024-01-11 |" in text
     assert "`tick verify SYNCAL.direction@1`" in text
     assert "3 distinct configurations have been tried" in text
     assert text.endswith("## Identities\n\n\n| What | Value |\n| --- | --- |\n| code | c0ffee |\n")

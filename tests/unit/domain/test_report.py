@@ -8,9 +8,12 @@ from importlib.resources import files
 import pytest
 
 from tests.unit.domain.pages import Page
-from tick_assets.domain import evaluation, gates, report, splits, training, walk_forward
+from tests.unit.domain.report_values import small_report
+from tick_assets.domain import calibration, evaluation, gates, report, splits, training, walk_forward
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
+from tick_assets.domain.kernel import FEATURE_NAMES
+from tick_assets.domain.report_data import GateErrors
 from tick_assets.domain.signals import Strategy
 
 Build = Callable[[float, int, int], TrainingSet]
@@ -80,3 +83,43 @@ def test_report_of_a_model_that_never_traded(data: report.ReportData, build_even
     silent = evaluation.evaluate_test(ahead, model, Strategy(threshold=0.99), syn_market, POLICY.scenarios)
     assert silent.figures.n_trades == 0
     assert Page(report.render_report(replace(data, test=silent, windows=()))).open == []
+
+
+def test_report_shows_attribution_drift_and_card() -> None:
+    page = Page(report.render_report(small_report()))
+    assert page.open == []
+    headings = [page.text.index(name) for name in ("What the model looks at", "Drift: test against training", "Model card")]
+    assert headings == sorted(headings)
+    text = " ".join(page.text)
+    assert "Bias and contributions sum to each event's log-odds" in text
+    assert "Not your broker's spreads" in text
+    assert all(text.count(name) >= 3 for name in FEATURE_NAMES)
+
+
+def test_report_with_everything_loads_nothing_and_is_small() -> None:
+    page = report.render_report(small_report())
+    parsed = Page(page)
+    assert not [name for _, name, _ in parsed.attributes if name in ("src", "href", "srcset", "data")]
+    assert "url(" not in page
+    assert "@import" not in page
+    assert page.count("http") == page.count('xmlns="http://www.w3.org/2000/svg"')
+    assert len(page) < 200_000
+
+
+def test_report_states_the_quotes_once() -> None:
+    assert " ".join(Page(report.render_report(small_report())).text).count("Quotes are indicative") == 1
+    assert "Quotes are indicative" in report.render_report(replace(small_report(), card=None))
+
+
+def test_report_says_how_often_the_gate_is_wrong(data: report.ReportData) -> None:
+    errors = GateErrors([calibration.count_passes("break_even", None, [False] * 200)], "2024-02-01", True)
+    page = report.render_report(replace(data, gate_errors=errors))
+    assert page.index("<h2>Gates</h2>") < page.index("How often this gate is wrong") < page.index("<h2>Equity</h2>")
+    assert "How often this gate is wrong" not in report.render_report(data)
+
+
+def test_report_says_when_contributions_do_not_add_up() -> None:
+    made = small_report()
+    assert made.attribution is not None
+    broken = replace(made, attribution=replace(made.attribution, additivity_error=1e-3))
+    assert "DO NOT sum to" in report.render_report(broken)

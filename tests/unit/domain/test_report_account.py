@@ -1,16 +1,18 @@
 """The account's sections: well nested, without script, every refusal in words."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
+from tests.unit.domain.accounts import EUR, MARKET, PATIENT, euro, orders_of, random_line, yen
 from tests.unit.domain.pages import Page, drawings
-from tests.unit.domain.test_account import EUR, MARKET, PATIENT, euro, orders_of, random_line, yen
 from tests.unit.domain.test_equity import OVER_AN_HOUR
-from tick_assets.domain.account import OUTCOMES, AccountLimits, Line, trade_account
+from tick_assets.domain.account import AccountLimits, Line, trade_account
+from tick_assets.domain.account_loop import OUTCOMES
 from tick_assets.domain.equity import view_account
 from tick_assets.domain.fills import EXIT_REASONS
 from tick_assets.domain.instruments import AccountTerms
 from tick_assets.domain.page import document
-from tick_assets.domain.report_account import REFUSALS, SHOWN_HOURS, account_section
+from tick_assets.domain.report_account import REFUSALS, SHOWN_HOURS, SYNTHETIC_STATEMENT, account_page, account_section
 from tick_assets.domain.session_closes import SessionRule
 
 
@@ -60,3 +62,12 @@ def test_account_section_draws_a_long_run_in_few_points() -> None:
     page = account_section(view_account(trade_account([random_line(1, EUR)], MARKET)))
     assert SHOWN_HOURS == 2_000
     assert len(page) < 60_000
+
+
+def test_account_page_begins_with_what_was_earned_and_names_synthetic_markets() -> None:
+    issued = datetime(2024, 2, 1, 9, 30, tzinfo=UTC)
+    synthetic = replace(euro(gain=12), instrument=replace(EUR, symbol="SYNEDGE"))
+    pages = [account_page(view_account(trade_account([line], MARKET)), issued) for line in (euro(gain=-90), synthetic)]
+    assert Page(pages[0]).text[0] == "\N{MINUS SIGN}99.00 USD from 1 trade of 1 model on EURUSD, all costs charged"
+    assert "1 open hour · opening balance 100,000 USD · issued 2024-02-01 09:30 UTC." in Page(pages[0]).text[1]
+    assert [SYNTHETIC_STATEMENT in page for page in pages] == [False, True]

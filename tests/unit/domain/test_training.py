@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 import numpy as np
+import optuna
 import pytest
 import xgboost as xgb
 
@@ -39,6 +40,15 @@ def test_search_prediction_with_fewer_rounds_equals_a_fresh_fit(build_events: Bu
         alone = training.SearchSpace((2,), (0.1,), (trial.configuration.booster.rounds,), (20.0,), (1.0,), (0.52,))
         again = training.search(events, Strategy(), syn_market, n_trials=1, space=alone)
         assert again.best.sharpe == trial.sharpe
+
+
+def test_search_draws_from_a_given_sampler(build_events: Build, syn_market: Market) -> None:
+    events = build_events(2.0, 0, 3)
+    default, same, other = (
+        [trial.configuration for trial in training.search(events, Strategy(), syn_market, n_trials=3, seed=3, sampler=sampler).trials]
+        for sampler in (None, optuna.samplers.RandomSampler(seed=3), optuna.samplers.TPESampler(seed=4))
+    )
+    assert default == same != other
 
 
 def test_search_reports_a_failed_trial_and_goes_on(build_events: Build, syn_market: Market) -> None:

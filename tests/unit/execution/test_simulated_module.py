@@ -192,3 +192,63 @@ def test_order_check_done_is_zero() -> None:
     result = module.order_check(deal())
     assert (result.retcode, result.comment) == (0, "Done")
     assert module.order_check(deal(volume=0.015)).retcode == 10014
+
+
+DAY_S, SWAP_OF_A_TENTH_LOT = 86_400, -0.7
+PATIENT = replace(MARKET, execution=replace(MARKET.execution, quote_wait_ms=3_600_000))
+CHARGED = replace(PATIENT, account=replace(MARKET.account, charges_swap=True))
+
+
+def three_days(market: MarketFile) -> SimulatedMetaTrader5:
+    """Return a module on a quote every ten minutes, from Monday 08:00 UTC on; the server's midnights are at 22:00 UTC."""
+    return make_module(flat_history(size=500, gap_ms=600_000), market)
+
+
+def test_swap_is_booked_with_the_deal_that_closes() -> None:
+    module = three_days(CHARGED)
+    ticket = module.order_send(deal()).order
+    module.advance_to(START_US + 2 * DAY_S * 1_000_000)
+    (position,) = module.positions_get()
+    assert position.swap == pytest.approx(2 * SWAP_OF_A_TENTH_LOT)
+    assert module.account_info().equity == pytest.approx(100_000.0 - 0.35 - 0.2 + 2 * SWAP_OF_A_TENTH_LOT)
+    module.order_send(deal(type=1, position=ticket))
+    entry, leave = module.history_deals_get(position=ticket)
+    assert (entry.swap, leave.swap) == (0.0, pytest.approx(2 * SWAP_OF_A_TENTH_LOT))
+    assert module.account_info().balance == pytest.approx(100_000.0 - 0.7 - 0.2 + 2 * SWAP_OF_A_TENTH_LOT)
+
+
+def test_swap_is_not_charged_by_default() -> None:
+    module = three_days(PATIENT)
+    module.order_send(deal())
+    module.advance_to(START_US + 2 * DAY_S * 1_000_000)
+    assert module.positions_get()[0].swap == 0.0
+
+
+def test_swap_of_a_part_is_taken_with_the_part() -> None:
+    module = three_days(CHARGED)
+    ticket = module.order_send(deal(volume=0.4)).order
+    module.advance_to(START_US + DAY_S * 1_000_000)
+    module.order_send(deal(type=1, position=ticket, volume=0.1))
+    module.advance_to(START_US + 2 * DAY_S * 1_000_000)
+    module.order_send(deal(type=1, position=ticket, volume=0.3))
+    swaps = [row.swap for row in module.history_deals_get(position=ticket)]
+    assert swaps == [0.0, pytest.approx(SWAP_OF_A_TENTH_LOT), pytest.approx(3 * 2 * SWAP_OF_A_TENTH_LOT)]
+
+
+def test_swap_of_a_netted_position_counts_each_volume_for_its_own_nights() -> None:
+    module = three_days(replace(CHARGED, account=replace(CHARGED.account, margin_mode="netting")))
+    module.order_send(deal(volume=0.1))
+    module.advance_to(START_US + DAY_S * 1_000_000)
+    module.order_send(deal(volume=0.2))
+    module.advance_to(START_US + 2 * DAY_S * 1_000_000)
+    (position,) = module.positions_get()
+    assert position.swap == pytest.approx((1 + 3) * SWAP_OF_A_TENTH_LOT)
+    module.order_send(deal(type=1, volume=0.5))
+    assert module.history_deals_get(position=position.identifier)[-1].swap == pytest.approx(4 * SWAP_OF_A_TENTH_LOT)
+    assert module.positions_get()[0].swap == 0.0
+
+
+@pytest.mark.parametrize(("weekday", "number"), [("wednesday", 3), ("friday", 5), ("none", 3)])
+def test_symbol_info_names_the_triple_weekday(weekday: str, number: int) -> None:
+    symbols = {**MARKET.symbols, "EURUSD": replace(MARKET.symbol("EURUSD"), triple_swap_weekday=weekday)}
+    assert make_module(market=replace(MARKET, symbols=symbols)).symbol_info("EURUSD").swap_rollover3days == number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 
 from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse, silver_rows
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET
+from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK
 from tick_assets.domain.labels import LABEL_SET
 from tick_assets.domain.signals import event_id
 from tick_assets.lakehouse import datasets
@@ -38,10 +39,10 @@ class MemoryObjects:
         yield from (key for key in sorted(self.objects) if key.startswith(prefix))
 
 
-def _events(ticks: pl.DataFrame) -> pl.DataFrame:
+def _events(ticks: pl.DataFrame, clock: str) -> pl.DataFrame:
     symbol, day = ticks["symbol"][0], ticks["date"][0]
     sampled = ticks[60::60].select("symbol", "date", "ts_event", "seq", "publication_id")
-    ids = [event_id(symbol, day.isoformat(), seq) for seq in sampled["seq"]]
+    ids = [event_id(symbol, day.isoformat(), seq, clock) for seq in sampled["seq"]]
     features = [(pl.col("seq") * (i + 1) / 7).alias(name) for i, name in enumerate(FEATURE_NAMES)]
     return sampled.with_columns(pl.Series("event_id", ids), pl.lit(FEATURE_SET).alias("feature_set"), *features)
 
@@ -61,10 +62,17 @@ def _labels(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def publish(lakehouse: Lakehouse, symbol: str = "SYNEDGE", day: date = DAY, publication_id: str = "p1", count: int = 200) -> None:
+def publish(
+    lakehouse: Lakehouse,
+    symbol: str = "SYNEDGE",
+    day: date = DAY,
+    publication_id: str = "p1",
+    count: int = 200,
+    clock: str = SAMPLING_CLOCK,
+) -> None:
     """Publish one symbol-day with ticks, features and labels."""
     ticks = silver_rows(symbol, day, count, publication_id)
-    events = _events(ticks)
+    events = _events(ticks, clock)
     for table, rows in (("silver.ticks", ticks), ("silver.features", events), ("silver.labels", _labels(events))):
         lakehouse.replace_rows(table, rows, day_filter(symbol, day))
     at = datetime(2024, 1, 9, tzinfo=UTC)
@@ -118,6 +126,32 @@ def test_read_training_set_event_without_label_is_kept(tmp_path: Path) -> None:
     assert events.ts_event_us.tolist() == events.ticks[0].ts_us[[60, 120, 180]].tolist()
     assert events.event_id[0] == event_id("SYNEDGE", "2024-01-08", 60)
     assert len(events.ticks[0]) == 200
+
+
+def test_create_another_clock_is_another_dataset_that_reads_its_own_ids(tmp_path: Path) -> None:
+    lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
+    publish(lakehouse)
+    usual = datasets.create(lakehouse, objects, REQUEST)
+    request = replace(REQUEST, sampling_clock="ticks_60")
+    with pytest.raises(
+        DatasetError, match=r"Expected events of ticks_60 with labels triple_barrier_v1, was other on 1 days, first SYNEDGE"
+    ):
+        datasets.create(lakehouse, objects, request)
+    publish(lakehouse, clock="ticks_60")
+    dataset = datasets.create(lakehouse, objects, request)
+    assert "sampling_clock" not in usual.manifest
+    assert (dataset.sampling_clock, dataset.id != usual.id) == ("ticks_60", True)
+    assert datasets.current_content_key(lakehouse, dataset) == dataset.content_key
+    events = datasets.read_training_set(lakehouse, dataset, "SYNEDGE")
+    assert events.event_id[0] == event_id("SYNEDGE", "2024-01-08", 60, "ticks_60")
+    assert events.is_labelled.tolist() == [True, True, False]
+
+
+def test_create_labels_of_other_barriers_are_refused(tmp_path: Path) -> None:
+    lakehouse = local_lakehouse(tmp_path)
+    publish(lakehouse)
+    with pytest.raises(DatasetError, match="Materialize silver/features and silver/labels"):
+        datasets.create(lakehouse, MemoryObjects(), replace(REQUEST, label_set="triple_barrier_v1_h600_s2_t3"))
 
 
 def test_create_features_of_another_publication_are_refused(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.signals import Strategy
+from tick_assets.domain.sampling import Sampling
+from tick_assets.domain.signals import Strategy, event_id
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
 from tick_assets.lakehouse.raw_ticks import in_vendor_order
 from tick_assets.lakehouse.silver import FEATURES, LABELS, REJECTS, TICKS, clean_day, sample_day
@@ -123,3 +126,13 @@ def test_sampling_any_order_of_rows_gives_the_same(market: Market, clean_ticks: 
     for seed in range(3):
         shuffled = clean_ticks.sample(fraction=1.0, shuffle=True, seed=seed)
         assert sample_day(KEY, shuffled, market, Strategy())[table].equals(in_order)
+
+
+def test_sampling_follows_the_symbol_s_clock_and_barriers(market: Market, clean_ticks: pl.DataFrame) -> None:
+    instrument = replace(market.instrument(SYMBOL), sampling=Sampling("ticks_40", 600, 2.0, 3.0))
+    own = replace(market, instruments={**market.instruments, SYMBOL: instrument})
+    tables = sample_day(KEY, clean_ticks, own)
+    seq = tables[FEATURES]["seq"].to_list()
+    assert {later - earlier for earlier, later in pairwise(seq)} == {40}
+    assert tables[FEATURES]["event_id"][0] == event_id(SYMBOL, DAY.isoformat(), seq[0], "ticks_40")
+    assert tables[LABELS]["label_set"].unique().to_list() == ["triple_barrier_v1_h600_s2_t3"]

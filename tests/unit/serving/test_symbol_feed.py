@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,9 @@ from serving.served_model import LIVE, ModelSlot, ServedModel
 from serving.symbol_feed import SymbolFeed, split_days
 from serving.testing import MORNING_US, SYMBOL, walk
 from tick_assets.domain.instruments import Instrument
-from tick_assets.domain.kernel import FEATURE_NAMES
-from tick_assets.domain.signals import Strategy
+from tick_assets.domain.kernel import FEATURE_NAMES, run_kernel
+from tick_assets.domain.sampling import Sampling
+from tick_assets.domain.signals import Strategy, event_id, features_sha256
 from tick_assets.domain.ticks import DAY_US, Float64Array, Ticks
 
 INSTRUMENT = Instrument(SYMBOL, "fx", 100_000, 5, 1e5, "EUR", "USD", 3.5, 0.3, 0.01, 0.01, 100.0, "EUR-USD")
@@ -111,3 +114,14 @@ def test_new_date_begins_cold_with_seq_zero() -> None:
 def test_split_days_cuts_at_midnight() -> None:
     ticks = walk((MORNING_US // DAY_US + 1) * DAY_US - 10_000_000, minutes=1)
     assert [len(part) for part in split_days(ticks)] == [5, 25]
+
+
+def test_feed_of_a_tick_clock_speaks_at_the_ticks_that_batch_samples() -> None:
+    instrument = replace(INSTRUMENT, sampling=Sampling("ticks_30"))
+    ticks = walk(minutes=20)
+    signals = SymbolFeed(instrument).take(ticks, [slot(0.5)], None).signals
+    batch = run_kernel(ticks, 100_000, clock="ticks_30")
+    warm = [signal for signal in signals if "KERNEL_NOT_WARM" not in signal.reasons]
+    assert len(batch.event_row) > 3
+    assert [signal.event_id for signal in warm] == [event_id(SYMBOL, "2026-03-04", int(row), "ticks_30") for row in batch.event_row]
+    assert [signal.features_sha256 for signal in warm] == [features_sha256(row) for row in batch.features]

@@ -13,6 +13,7 @@ from tests.unit.lakehouse.local_catalog import local_lakehouse
 from tests.unit.lakehouse.test_datasets import MemoryObjects
 from tick_assets.domain import calibration, gates
 from tick_assets.domain.calibration import Subject
+from tick_assets.domain.leak_findings import count_leaks
 from tick_assets.domain.passports import sha256_hex
 from tick_assets.domain.signals import Strategy
 from tick_assets.lakehouse.datasets import Dataset
@@ -51,7 +52,7 @@ def test_assets_and_calibration_come_to_the_same_model_figures_and_gates(tmp_pat
     validation = judgement.validate(case)
     judgement.test(case)
     windows = run_walk_forward(case, lambda row: None)
-    decision = judgement.decide(case, validation, windows, 1.0, judgement.find_leaks(case, AT), 0)
+    decision = judgement.decide(case, validation, windows, 1.0, count_leaks(judgement.find_leaks(case, AT)), 0)
 
     assert sha256_hex(fitted.model) == sha256_hex(outcome.model)
     assert replace(validation, ledger_sha256="") == replace(outcome.validation, ledger_sha256="")

@@ -17,9 +17,10 @@ from tick_assets.domain.instruments import Market
 from tick_assets.domain.training import Trial
 from tick_assets.lakehouse.datasets import Dataset
 from tick_assets.lakehouse.object_store import ObjectStore
-from tick_assets.tracking import judgement
+from tick_assets.tracking import judgement, verification
 from tick_assets.tracking.judgement import Bench, Case
 from tick_assets.tracking.stored_trials import logs_of, running_code
+from tick_assets.tracking.walk_forwards import run_walk_forward
 
 SYMBOL = calibration.SYMBOL
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -49,10 +50,10 @@ def case_of(bench: Bench, events: TrainingSet, name: str = "one", version: str =
     return case
 
 
-def keep(bench: Bench, events: TrainingSet, version: str, name: str = "one") -> Case:
+def keep(bench: Bench, events: TrainingSet, version: str, name: str = "one", at: datetime = AT) -> Case:
     """Make and keep a candidate, and return its case."""
     case = case_of(bench, events, name)
-    judgement.keep_candidate(case, judgement.make_candidate(case, lambda trial: None), version, "run", AT)
+    judgement.keep_candidate(case, judgement.make_candidate(case, lambda trial: None), version, "run", at)
     return case_of(bench, events, name, version)
 
 
@@ -138,3 +139,24 @@ def test_learning_is_handed_on_and_read_back(bench: Bench, drawn: tuple[Training
     assert judgement.learning_of(case) == figures
     judgement.test(case, AT)
     assert judgement.test_reliability(case) == learning.reliability(case.events.on_dates(case.split.test), case.test.probability)
+
+
+def test_verify_finds_what_is_stored_and_spends_nothing(
+    bench: Bench, drawn: tuple[TrainingSet, Market], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = keep(bench, drawn[0], "1")
+    judgement.learn(case)
+    judgement.test(case, AT)
+    validation, windows = judgement.validate(case), run_walk_forward(case)
+    decision = judgement.decide(case, validation, windows, judgement.completeness_of(case), 0, 0)
+    row = judgement.keep_decision(case, decision, validation, "file:///report", AT + timedelta(hours=1))
+    row["gates"] = decision.verdict.to_dict()["gates"]
+    monkeypatch.setattr(verification, "_dataset", lambda case, verdict: [])
+    before = (sorted(bench.objects.list_keys("")), judgement.trial_ledger(case), case.vault.all())
+    found = verification.verify(case_of(bench, drawn[0], "one", "1"), row, 0, lambda line: None)
+    assert found.differences == ()
+    assert found.compared["learning"] == 5
+    assert (sorted(bench.objects.list_keys("")), judgement.trial_ledger(case), case.vault.all()) == before
+    later = AT + timedelta(hours=2)
+    judgement.test(keep(bench, calibration.draw_edge(2.0, 5, days=5)[0], "2", "two", later), later)
+    assert verification.verify(case_of(bench, drawn[0], "one", "1"), row, 0, lambda line: None).differences == ()

@@ -98,3 +98,13 @@ def bars_of(ts_us: Int64Array, server_us: Int64Array, bid: Int64Array, ask: Int6
         ticks=last - first + 1,
         spread=np.minimum.reduceat(ask - bid, first),
     )
+
+
+def first_row(history: TickHistory, ts_us: int, bid_points: int | None = None, ask_points: int | None = None) -> int:
+    """Return the first row of a stamp (with these quotes when given); -1 when there is none."""
+    start, end = history.first_at_or_after(ts_us), history.last_at_or_before(ts_us)
+    for row in range(start, end + 1):
+        same_bid = bid_points is None or int(history.bid_points[row]) == bid_points
+        if same_bid and (ask_points is None or int(history.ask_points[row]) == ask_points):
+            return row
+    return -1

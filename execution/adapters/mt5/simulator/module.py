@@ -1,6 +1,7 @@
 """The module surface of the MetaTrader5 package over the simulated trade server.
 
-What belongs here: argument rules, error codes, named tuples, server time. What must not: fills (`server`) or money (`ledger`).
+What belongs here: argument rules, error codes, who may see what. What must not: the tuples (`answers`), judging requests (`requests`),
+fills (`server`) or money (`ledger`).
 
 `SimulatedMetaTrader5` has every function and constant of the package as an attribute, so it can stand where the module stands.
 Beyond that surface it has `load_ticks`, `advance_to`, `advance_to_row`, `next_tick`, `finish`, `now_us`, `faults` and
@@ -27,11 +28,11 @@ from execution.adapters.mt5 import constants as mt5
 from execution.adapters.mt5 import records
 from execution.adapters.mt5.server_clock import (
     server_clock_from,
-    to_server_us,
     to_server_us_array,
     to_utc_us,
 )
-from execution.adapters.mt5.simulator.faults import Fault, FaultKind, FaultPlan
+from execution.adapters.mt5.simulator.answers import Answers, comment_of
+from execution.adapters.mt5.simulator.faults import FaultKind, FaultPlan
 from execution.adapters.mt5.simulator.history import Bars, TickHistory, bars_of
 from execution.adapters.mt5.simulator.ledger import (
     BookDeal,
@@ -40,19 +41,14 @@ from execution.adapters.mt5.simulator.ledger import (
     margin_in_account,
     profit_in_account,
 )
-from execution.adapters.mt5.simulator.server import Execution, MarketOrder, TradeServer
-from execution.adapters.mt5.simulator.swap import rollover_weekday
+from execution.adapters.mt5.simulator.orders import Execution
+from execution.adapters.mt5.simulator.requests import InvalidRequestError, Refusal, RequestDesk, parse_request
+from execution.adapters.mt5.simulator.server import TradeServer
 from execution.market import MarketFile, SymbolSpec
 
-COMMENT_LIMIT = 29
 BUILD = 5836
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_TRADE_MODES = {"demo": mt5.ACCOUNT_TRADE_MODE_DEMO, "contest": mt5.ACCOUNT_TRADE_MODE_CONTEST, "real": mt5.ACCOUNT_TRADE_MODE_REAL}
-_EXECUTIONS = {"request": 0, "instant": 1, "market": 2, "exchange": 3}
-_INTEGER_FIELDS = ("action", "magic", "order", "deviation", "type", "type_filling", "type_time", "expiration", "position", "position_by")
-_FLOAT_FIELDS = ("volume", "price", "stoplimit", "sl", "tp")
-_PENDING_TYPES = (mt5.ORDER_TYPE_BUY_LIMIT, mt5.ORDER_TYPE_SELL_LIMIT, mt5.ORDER_TYPE_BUY_STOP, mt5.ORDER_TYPE_SELL_STOP)
 
 
 class _Failure(Exception):
@@ -61,14 +57,6 @@ class _Failure(Exception):
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code, self.text = code, text
-
-
-class _Refusal(Exception):
-    """The server refuses a request with a return code before any time passes."""
-
-    def __init__(self, retcode: int) -> None:
-        super().__init__(str(retcode))
-        self.retcode = retcode
 
 
 def _call(
@@ -111,7 +99,8 @@ class SimulatedMetaTrader5:
         self._is_initialized = False
         self._selected: set[str] = set()
         self._books: set[str] = set()
-        self._draw_keys: dict[tuple[int, str], str] = {}
+        self._desk = RequestDesk(market, self.server, self.clock, self.faults, self._selected)
+        self._answers = Answers(market, self.server, self.clock)
         self._requests = 0
         for name in dir(mt5):
             if name.isupper():
@@ -128,7 +117,7 @@ class SimulatedMetaTrader5:
     def expect_draw_key(self, magic: int, comment: str, key: str) -> None:
         """Announce the draw key of the order that will carry this magic and comment."""
         with self.lock:
-            self._draw_keys[(magic, comment)] = key
+            self._desk.expect_draw_key(magic, comment, key)
 
     @property
     def now_us(self) -> int:
@@ -195,23 +184,7 @@ class SimulatedMetaTrader5:
 
     @_call()
     def account_info(self) -> Any:
-        terms, server = self.market.account, self.server
-        margin, equity = server.margin(), server.equity()
-        blank: dict[str, Any] = dict.fromkeys(records.AccountInfo._fields, 0.0)
-        return records.AccountInfo(**{**blank,
-            "login": self.faults.login_seen or terms.login, "trade_mode": _TRADE_MODES[terms.trade_mode], "leverage": terms.leverage,
-            "limit_orders": 200, "margin_so_mode": mt5.ACCOUNT_STOPOUT_MODE_PERCENT, "trade_allowed": True, "trade_expert": True,
-            "margin_mode": mt5.ACCOUNT_MARGIN_MODE_RETAIL_HEDGING if self._is_hedging else mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING,
-            "currency_digits": 2, "fifo_close": False, "balance": server.ledger.balance, "profit": equity - server.ledger.balance,
-            "equity": equity, "margin": margin, "margin_free": equity - margin,
-            "margin_level": 100.0 * equity / margin if margin else 0.0, "margin_so_call": terms.margin_call_pct,
-            "margin_so_so": terms.stop_out_pct, "name": "Simulated", "server": terms.server, "currency": terms.currency,
-            "company": "tick_assets"
-        })  # fmt: skip
-
-    @property
-    def _is_hedging(self) -> bool:
-        return self.market.account.margin_mode == "hedging"
+        return self._answers.account_info(self.faults.login_seen or self.market.account.login)
 
     @_call()
     def terminal_info(self) -> Any:
@@ -243,11 +216,14 @@ class SimulatedMetaTrader5:
 
     @_call()
     def symbols_get(self, group: str = "*") -> Any:
-        return tuple(self._symbol_record(name) for name in sorted(self.market.symbols) if _is_in_group(name, group))
+        return tuple(
+            self._answers.symbol_info(name, name in self._selected) for name in sorted(self.market.symbols) if _is_in_group(name, group)
+        )
 
     @_call()
     def symbol_info(self, name: str) -> Any:
-        return self._symbol_record(self._spec(name).symbol)
+        symbol = self._spec(name).symbol
+        return self._answers.symbol_info(symbol, symbol in self._selected)
 
     @_call(failed=False)
     def symbol_select(self, name: str, enable: bool = True) -> bool:
@@ -262,39 +238,7 @@ class SimulatedMetaTrader5:
 
     @_call()
     def symbol_info_tick(self, name: str) -> Any:
-        spec = self._selected_spec(name)
-        quote = self.server.quote(spec.symbol)
-        if quote is None:
-            return records.Tick(0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0)
-        stamp = to_server_us(self.clock, quote[0])
-        bid, ask = quote[1] / spec.price_factor, quote[2] / spec.price_factor
-        return records.Tick(stamp // 1_000_000, bid, ask, 0.0, 0, stamp // 1000, mt5.TICK_FLAG_BID | mt5.TICK_FLAG_ASK, 0.0)
-
-    def _symbol_record(self, name: str) -> Any:
-        spec = self.market.symbols[name]
-        quote = self.server.quote(name) if name in self._selected else None
-        stamp, bid, ask = quote if quote is not None else (0, 0, 0)
-        point = 1 / spec.price_factor
-        tick_value = spec.contract_size * point
-        if spec.profit_currency != self.market.account.currency:
-            tick_value = tick_value / (bid / spec.price_factor) if bid else 0.0
-        blank: dict[str, Any] = dict.fromkeys(records.SymbolInfo._fields, 0.0)
-        texts = dict.fromkeys(("basis", "category", "bank", "exchange", "formula", "isin", "page"), "")
-        return records.SymbolInfo(**{**blank, **texts,
-            "custom": False, "select": name in self._selected, "visible": name in self._selected,
-            "time": to_server_us(self.clock, stamp) // 1_000_000 if stamp else 0, "digits": spec.digits, "spread": ask - bid,
-            "spread_float": True, "ticks_bookdepth": 1, "trade_calc_mode": mt5.SYMBOL_CALC_MODE_FOREX,
-            "trade_mode": mt5.SYMBOL_TRADE_MODE_FULL, "trade_stops_level": spec.stops_level, "trade_freeze_level": spec.freeze_level,
-            "trade_exemode": _EXECUTIONS[spec.execution], "swap_mode": mt5.SYMBOL_SWAP_MODE_POINTS,
-            "swap_rollover3days": rollover_weekday(spec.triple_swap_weekday), "expiration_mode": mt5.SYMBOL_EXPIRATION_ALL,
-            "filling_mode": spec.filling_mode, "order_mode": mt5.SYMBOL_ORDER_ALL, "bid": bid / spec.price_factor,
-            "ask": ask / spec.price_factor, "point": point, "trade_tick_value": tick_value, "trade_tick_value_profit": tick_value,
-            "trade_tick_value_loss": tick_value, "trade_tick_size": point, "trade_contract_size": spec.contract_size,
-            "volume_min": spec.volume_min, "volume_max": spec.volume_max, "volume_step": spec.volume_step, "volume_limit": 0.0,
-            "swap_long": spec.swap_long_points, "swap_short": spec.swap_short_points, "currency_base": spec.base_currency,
-            "currency_profit": spec.profit_currency, "currency_margin": spec.base_currency, "description": f"Simulated {name}",
-            "name": name, "path": f"Simulated\\{name}", "margin_hedged": spec.contract_size
-        })  # fmt: skip
+        return self._answers.tick(self._selected_spec(name).symbol)
 
     # Book (one level: the quote's sizes).
     @_call(failed=False)
@@ -399,7 +343,7 @@ class SimulatedMetaTrader5:
     @_call()
     def orders_get(self, *, symbol: str | None = None, group: str | None = None, ticket: int | None = None) -> Any:
         rows = [order for order in self.server.ledger.pending.values() if _is_wanted(order, symbol, group, ticket)]
-        return tuple(self._order_record(order) for order in rows)
+        return tuple(self._answers.order(order) for order in rows)
 
     @_call()
     def positions_total(self) -> int:
@@ -408,7 +352,7 @@ class SimulatedMetaTrader5:
     @_call()
     def positions_get(self, *, symbol: str | None = None, group: str | None = None, ticket: int | None = None) -> Any:
         rows = [position for position in self.server.ledger.positions.values() if _is_wanted(position, symbol, group, ticket)]
-        return tuple(self._position_record(position) for position in rows)
+        return tuple(self._answers.position(position) for position in rows)
 
     @_call()
     def history_orders_total(self, date_from: int | datetime, date_to: int | datetime) -> int:
@@ -420,7 +364,7 @@ class SimulatedMetaTrader5:
             rows = [order for order in self._orders_between(*args) if group is None or _is_in_group(order.symbol, group)]
         else:
             rows = [order for order in self.server.ledger.orders if _is_one(order.ticket, order.position_id, ticket, position)]
-        return tuple(self._order_record(order) for order in rows)
+        return tuple(self._answers.order(order) for order in rows)
 
     @_call()
     def history_deals_total(self, date_from: int | datetime, date_to: int | datetime) -> int:
@@ -432,7 +376,7 @@ class SimulatedMetaTrader5:
             rows = [deal for deal in self._deals_between(*args) if group is None or _is_in_group(deal.symbol, group)]
         else:
             rows = [deal for deal in self.server.ledger.deals if _is_one(deal.order, deal.position_id, ticket, position)]
-        return tuple(self._deal_record(deal) for deal in rows)
+        return tuple(self._answers.deal(deal) for deal in rows)
 
     def _orders_between(self, date_from: Any, date_to: Any) -> list[BookOrder]:
         start, end = self._utc_us(date_from, "date_from"), self._utc_us(date_to, "date_to")
@@ -441,50 +385,6 @@ class SimulatedMetaTrader5:
     def _deals_between(self, date_from: Any, date_to: Any) -> list[BookDeal]:
         start, end = self._utc_us(date_from, "date_from"), self._utc_us(date_to, "date_to")
         return [deal for deal in self.server.ledger.deals if start <= deal.ts_us <= end]
-
-    def _price(self, symbol: str, points: float) -> float:
-        return points / self.market.symbols[symbol].price_factor
-
-    def _order_record(self, order: BookOrder) -> Any:
-        setup, done = to_server_us(self.clock, order.setup_us), to_server_us(self.clock, order.done_us) if order.done_us else 0
-        return records.TradeOrder(
-            ticket=order.ticket, time_setup=setup // 1_000_000, time_setup_msc=setup // 1000, time_done=done // 1_000_000,
-            time_done_msc=done // 1000,
-            time_expiration=to_server_us(self.clock, order.expiration_us) // 1_000_000 if order.expiration_us else 0,
-            type=order.order_type, type_time=mt5.ORDER_TIME_SPECIFIED if order.expiration_us else mt5.ORDER_TIME_GTC,
-            type_filling=order.filling, state=order.state, magic=order.magic, position_id=order.position_id, position_by_id=0,
-            reason=order.reason, volume_initial=order.volume, volume_current=order.volume_left,
-            price_open=self._price(order.symbol, order.price_points), sl=self._price(order.symbol, order.stop_points),
-            tp=self._price(order.symbol, order.target_points), price_current=self._current_price(order.symbol), price_stoplimit=0.0,
-            symbol=order.symbol, comment=order.comment, external_id="",
-        )  # fmt: skip
-
-    def _current_price(self, symbol: str) -> float:
-        quote = self.server.quote(symbol)
-        return self._price(symbol, quote[1]) if quote is not None else 0.0
-
-    def _position_record(self, position: BookPosition) -> Any:
-        opened, updated = to_server_us(self.clock, position.opened_us), to_server_us(self.clock, position.updated_us)
-        quote = self.server.quote(position.symbol)
-        current = (quote[1] if position.sign > 0 else quote[2]) if quote is not None else 0
-        return records.TradePosition(
-            ticket=position.ticket, time=opened // 1_000_000, time_msc=opened // 1000, time_update=updated // 1_000_000,
-            time_update_msc=updated // 1000, type=mt5.POSITION_TYPE_BUY if position.sign > 0 else mt5.POSITION_TYPE_SELL,
-            magic=position.magic, identifier=position.identifier, reason=mt5.POSITION_REASON_EXPERT, volume=position.volume,
-            price_open=self._price(position.symbol, position.open_points), sl=self._price(position.symbol, position.stop_points),
-            tp=self._price(position.symbol, position.target_points), price_current=self._price(position.symbol, current),
-            swap=self.server.swap_so_far(position), profit=self.server.floating(position),
-            symbol=position.symbol, comment=position.comment, external_id="",
-        )  # fmt: skip
-
-    def _deal_record(self, deal: BookDeal) -> Any:
-        stamp = to_server_us(self.clock, deal.ts_us)
-        return records.TradeDeal(
-            ticket=deal.ticket, order=deal.order, time=stamp // 1_000_000, time_msc=stamp // 1000, type=deal.deal_type, entry=deal.entry,
-            magic=deal.magic, position_id=deal.position_id, reason=deal.reason, volume=deal.volume,
-            price=self._price(deal.symbol, deal.price_points) if deal.symbol else 0.0, commission=deal.commission, swap=deal.swap,
-            profit=deal.profit, fee=0.0, symbol=deal.symbol, comment=deal.comment, external_id="",
-        )  # fmt: skip
 
     # Calculation.
     @_call()
@@ -503,255 +403,49 @@ class SimulatedMetaTrader5:
     # Trading.
     @_call()
     def order_check(self, request: Mapping[str, Any]) -> Any:
-        values = self._parse_request(request)
-        retcode, margin = 0, self.server.margin()
+        values = _parsed(request)
+        retcode, margin = 0, self.server.account.margin()
         try:
             if values["action"] == mt5.TRADE_ACTION_DEAL:
-                order = self._market_order(values)
+                order = self._desk.market_order(values)
                 quote = self.server.quote(order.symbol)
                 assert quote is not None
                 price = quote[2] if order.sign > 0 else quote[1]
                 margin += 0.0 if order.closes else margin_in_account(self._spec(order.symbol), self.market.account, order.volume, price)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             retcode = refusal.retcode
-        equity = self.server.equity()
+        equity = self.server.account.equity()
         level = 100.0 * equity / margin if margin else 0.0
         if retcode == 0 and margin > equity:
             retcode = mt5.TRADE_RETCODE_NO_MONEY
         return records.OrderCheckResult(
             retcode, self.server.ledger.balance, equity, equity - self.server.ledger.balance, margin, equity - margin, level,
-            "Done" if retcode == 0 else _comment_of(retcode), records.TradeRequest(**values),
+            "Done" if retcode == 0 else comment_of(retcode), records.TradeRequest(**values),
         )  # fmt: skip
 
     @_call()
     def order_send(self, request: Mapping[str, Any]) -> Any:
-        values = self._parse_request(request)
-        fault = self.faults.take("" if values["position"] else self._draw_key(values))
+        values = _parsed(request)
+        fault = self.faults.take(self._desk.entry_key(values))
         if fault is not None and fault.kind is FaultKind.LOST_BEFORE:
             raise _Failure(mt5.RES_E_INTERNAL_FAIL_SEND, "IPC send failed")
         self._requests += 1
         try:
-            result = self._carry_out(values, fault)
-        except _Refusal as refusal:
+            result = self._desk.carry_out(values, fault)
+        except Refusal as refusal:
             result = Execution(refusal.retcode)
         if fault is not None and fault.kind in (FaultKind.LOST_AFTER, FaultKind.LATE_FILL):
             raise _Failure(mt5.RES_E_INTERNAL_FAIL_RECEIVE, "IPC recv failed")
         if fault is not None and fault.kind is FaultKind.TIMEOUT_AFTER:
             result = Execution(mt5.TRADE_RETCODE_TIMEOUT)
-        return self._send_result(values, result)
-
-    def _send_result(self, values: Mapping[str, Any], result: Execution) -> Any:
-        symbol = next((deal.symbol for deal in self.server.ledger.deals if result.deal and deal.ticket == result.deal), values["symbol"])
-        quote = self.server.quote(symbol) if symbol in self.market.symbols else None
-        bid, ask = (self._price(symbol, quote[1]), self._price(symbol, quote[2])) if quote is not None else (0.0, 0.0)
-        price = self._price(symbol, result.points) if result.deal else 0.0
-        return records.OrderSendResult(
-            result.retcode, result.deal, result.order, result.volume, price, bid, ask, _comment_of(result.retcode), self._requests, 0,
-            records.TradeRequest(**values),
-        )  # fmt: skip
-
-    def _carry_out(self, values: Mapping[str, Any], fault: Fault | None) -> Execution:
-        if self.faults.is_broker_link_down:
-            raise _Refusal(mt5.TRADE_RETCODE_CONNECTION)
-        if self.faults.is_algo_trading_off:
-            raise _Refusal(mt5.TRADE_RETCODE_CLIENT_DISABLES_AT)
-        if fault is not None and fault.kind in (FaultKind.REJECT, FaultKind.REQUOTE):
-            raise _Refusal(mt5.TRADE_RETCODE_REQUOTE if fault.kind is FaultKind.REQUOTE else fault.retcode)
-        actions = {
-            mt5.TRADE_ACTION_SLTP: self._modify_position,
-            mt5.TRADE_ACTION_PENDING: self._place_pending,
-            mt5.TRADE_ACTION_MODIFY: self._modify_pending,
-            mt5.TRADE_ACTION_REMOVE: self._remove_pending,
-            mt5.TRADE_ACTION_CLOSE_BY: self._close_by,
-        }
-        if values["action"] == mt5.TRADE_ACTION_DEAL:
-            return self._deal(values, fault)
-        if values["action"] not in actions:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID)
-        return actions[values["action"]](values)
-
-    def _deal(self, values: Mapping[str, Any], fault: Fault | None) -> Execution:
-        share = fault.share if fault is not None and fault.kind is FaultKind.PARTIAL else 1.0
-        order = self._market_order(values, share)
-        if fault is not None and fault.kind is FaultKind.LATE_FILL:
-            self.server.send_and_forget(order)
-            return Execution(mt5.TRADE_RETCODE_PLACED)
-        return self.server.send(order)
-
-    def _parse_request(self, request: Any) -> dict[str, Any]:
-        """Return all 17 fields; a wrong type or an unknown field is -2, as the package answers."""
-        if not isinstance(request, Mapping):
-            raise _Failure(mt5.RES_E_INVALID_PARAMS, "Invalid arguments")
-        for name, value in request.items():
-            if not _is_field_valid(name, value):
-                raise _Failure(mt5.RES_E_INVALID_PARAMS, f'Invalid "{name}" argument')
-        if "action" not in request:
-            raise _Failure(mt5.RES_E_INVALID_PARAMS, 'Invalid "action" argument')
-        values: dict[str, Any] = dict.fromkeys(_INTEGER_FIELDS, 0) | dict.fromkeys(_FLOAT_FIELDS, 0.0) | {"symbol": "", "comment": ""}
-        values.update({name: float(value) if name in _FLOAT_FIELDS else value for name, value in request.items()})
-        return values
-
-    def _market_order(self, values: Mapping[str, Any], share: float = 1.0) -> MarketOrder:
-        """Check a market order in the server's order of checks; stops are checked at the tick that fills."""
-        spec, sign = self._check_symbol(values), 1 if values["type"] == mt5.ORDER_TYPE_BUY else -1
-        if values["type"] not in (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL):
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID)
-        self._check_volume(spec, values["volume"])
-        if values["price"] < 0.0 or (spec.execution in ("request", "instant") and values["price"] <= 0.0):
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID_PRICE)
-        self._check_filling(spec, values["type_filling"])
-        closed = self._position_to_close(values, sign)
-        key = closed.draw_key if closed is not None else self._draw_key(values)
-        return MarketOrder(
-            symbol=spec.symbol, sign=sign, volume=values["volume"], stop_points=_points(spec, values["sl"]),
-            target_points=_points(spec, values["tp"]), magic=values["magic"], comment=values["comment"], filling=values["type_filling"],
-            closes=closed.ticket if closed is not None else 0, draw_key=key, asked_points=_points(spec, values["price"]),
-            deviation=values["deviation"], share=share,
-        )  # fmt: skip
-
-    def _draw_key(self, values: Mapping[str, Any]) -> str:
-        marks = (values["magic"], values["comment"])
-        return self._draw_keys.get(marks, f"{marks[0]}|{marks[1]}|{self.server.ledger.last_ticket}")
-
-    def _check_symbol(self, values: Mapping[str, Any]) -> SymbolSpec:
-        name = values["symbol"]
-        if name not in self.market.symbols or name not in self._selected:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID)
-        if self.server.quote(name) is None:
-            raise _Refusal(mt5.TRADE_RETCODE_PRICE_OFF)
-        return self.market.symbols[name]
-
-    def _check_volume(self, spec: SymbolSpec, volume: float) -> None:
-        steps = (volume - spec.volume_min) / spec.volume_step
-        if not spec.volume_min - 1e-9 <= volume <= spec.volume_max + 1e-9 or abs(steps - round(steps)) > 1e-6:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID_VOLUME)
-
-    def _check_filling(self, spec: SymbolSpec, filling: int) -> None:
-        if spec.execution in ("request", "instant"):
-            return
-        allowed = {mt5.ORDER_FILLING_FOK: mt5.SYMBOL_FILLING_FOK, mt5.ORDER_FILLING_IOC: mt5.SYMBOL_FILLING_IOC}
-        if filling == mt5.ORDER_FILLING_RETURN and spec.execution == "exchange":
-            return
-        if not allowed.get(filling, 0) & spec.filling_mode:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID_FILL)
-
-    def _position_to_close(self, values: Mapping[str, Any], sign: int) -> BookPosition | None:
-        if not values["position"]:
-            return None
-        position = self.server.ledger.positions.get(values["position"])
-        if position is None:
-            raise _Refusal(mt5.TRADE_RETCODE_POSITION_CLOSED)
-        if position.symbol != values["symbol"] or position.sign == sign:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID)
-        if values["volume"] > position.volume + 1e-9:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID_CLOSE_VOLUME)
-        if self._is_frozen(position):
-            raise _Refusal(mt5.TRADE_RETCODE_FROZEN)
-        return position
-
-    def _is_frozen(self, position: BookPosition) -> bool:
-        level = self.market.symbols[position.symbol].freeze_level
-        quote = self.server.quote(position.symbol)
-        if not level or quote is None:
-            return False
-        price = quote[1] if position.sign > 0 else quote[2]
-        return any(points and abs(price - points) <= level for points in (position.stop_points, position.target_points))
-
-    def _modify_position(self, values: Mapping[str, Any]) -> Execution:
-        position = self.server.ledger.positions.get(values["position"])
-        if position is None:
-            raise _Refusal(mt5.TRADE_RETCODE_POSITION_CLOSED)
-        spec = self.market.symbols[position.symbol]
-        stop, target = _points(spec, values["sl"]), _points(spec, values["tp"])
-        if (stop, target) == (position.stop_points, position.target_points):
-            raise _Refusal(mt5.TRADE_RETCODE_NO_CHANGES)
-        quote = self.server.quote(position.symbol)
-        assert quote is not None
-        _check_levels(spec, position.sign, quote[1] if position.sign > 0 else quote[2], stop, target)
-        if self._is_frozen(position):
-            raise _Refusal(mt5.TRADE_RETCODE_FROZEN)
-        position.stop_points, position.target_points, position.updated_us = stop, target, self.server.now_us
-        return Execution(mt5.TRADE_RETCODE_DONE, position.ticket)
-
-    def _place_pending(self, values: Mapping[str, Any]) -> Execution:
-        spec = self._check_symbol(values)
-        if values["type"] not in _PENDING_TYPES:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID_ORDER)
-        self._check_volume(spec, values["volume"])
-        price, stop, target = (_points(spec, values[name]) for name in ("price", "sl", "tp"))
-        self._check_pending_price(spec, values["type"], price)
-        _check_levels(spec, 1 if values["type"] in (mt5.ORDER_TYPE_BUY_LIMIT, mt5.ORDER_TYPE_BUY_STOP) else -1, price, stop, target)
-        expiration = to_utc_us(self.clock, values["expiration"] * 1_000_000) if values["expiration"] else 0
-        if expiration and expiration <= self.server.now_us:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID_EXPIRATION)
-        order = BookOrder(
-            self.server.ledger.next_ticket(), spec.symbol, values["type"], values["volume"], values["volume"], price, stop, target,
-            values["type_filling"], values["magic"], values["comment"], mt5.ORDER_REASON_EXPERT, mt5.ORDER_STATE_PLACED,
-            self.server.now_us, expiration_us=expiration, draw_key=self._draw_key(values),
-        )  # fmt: skip
-        self.server.place_pending(order)
-        return Execution(mt5.TRADE_RETCODE_DONE, order.ticket)
-
-    def _check_pending_price(self, spec: SymbolSpec, order_type: int, price: int) -> None:
-        quote = self.server.quote(spec.symbol)
-        assert quote is not None
-        _, bid, ask = quote
-        room = {
-            mt5.ORDER_TYPE_BUY_LIMIT: ask - price,
-            mt5.ORDER_TYPE_SELL_LIMIT: price - bid,
-            mt5.ORDER_TYPE_BUY_STOP: price - ask,
-            mt5.ORDER_TYPE_SELL_STOP: bid - price,
-        }[order_type]
-        if price <= 0 or room < max(1, spec.stops_level):
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID_PRICE)
-
-    def _modify_pending(self, values: Mapping[str, Any]) -> Execution:
-        order = self.server.ledger.pending.get(values["order"])
-        if order is None:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID)
-        spec = self.market.symbols[order.symbol]
-        price, stop, target = (_points(spec, values[name]) for name in ("price", "sl", "tp"))
-        if (price, stop, target) == (order.price_points, order.stop_points, order.target_points):
-            raise _Refusal(mt5.TRADE_RETCODE_NO_CHANGES)
-        self._check_pending_price(spec, order.order_type, price)
-        order.price_points, order.stop_points, order.target_points = price, stop, target
-        return Execution(mt5.TRADE_RETCODE_DONE, order.ticket)
-
-    def _remove_pending(self, values: Mapping[str, Any]) -> Execution:
-        if values["order"] not in self.server.ledger.pending:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID)
-        self.server.cancel_pending(values["order"])
-        return Execution(mt5.TRADE_RETCODE_DONE, values["order"])
-
-    def _close_by(self, values: Mapping[str, Any]) -> Execution:
-        positions = self.server.ledger.positions
-        first, second = positions.get(values["position"]), positions.get(values["position_by"])
-        if first is None or second is None:
-            raise _Refusal(mt5.TRADE_RETCODE_POSITION_CLOSED)
-        if not self._is_hedging or first.symbol != second.symbol or first.sign == second.sign:
-            raise _Refusal(mt5.TRADE_RETCODE_INVALID)
-        deal = self.server.close_by(first, second)
-        return Execution(mt5.TRADE_RETCODE_DONE, deal.order, deal.ticket, deal.volume, deal.price_points)
+        return self._answers.send_result(values, result, self._requests)
 
 
-def _points(spec: SymbolSpec, price: float) -> int:
-    return round(price * spec.price_factor)
-
-
-def _check_levels(spec: SymbolSpec, sign: int, price: int, stop: int, target: int) -> None:
-    distance = max(1, spec.stops_level)
-    if (stop and sign * (price - stop) < distance) or (target and sign * (target - price) < distance):
-        raise _Refusal(mt5.TRADE_RETCODE_INVALID_STOPS)
-
-
-def _is_field_valid(name: str, value: Any) -> bool:
-    if name in _INTEGER_FIELDS:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if name in _FLOAT_FIELDS:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if name == "comment":
-        return isinstance(value, str) and len(value) <= COMMENT_LIMIT and value.isascii()
-    return name == "symbol" and isinstance(value, str)
+def _parsed(request: Any) -> dict[str, Any]:
+    try:
+        return parse_request(request)
+    except InvalidRequestError as error:
+        raise _Failure(mt5.RES_E_INVALID_PARAMS, str(error)) from error
 
 
 def _is_in_group(name: str, group: str) -> bool:
@@ -786,11 +480,6 @@ def _is_one(order_ticket: int, position_id: int, ticket: int | None, position: i
     if (ticket is None) == (position is None):
         raise _Failure(mt5.RES_E_INVALID_PARAMS, "Invalid arguments")
     return order_ticket == ticket if ticket is not None else position_id == position
-
-
-def _comment_of(retcode: int) -> str:
-    names = {mt5.TRADE_RETCODE_DONE: "Request executed", mt5.TRADE_RETCODE_DONE_PARTIAL: "Request executed partially"}
-    return names.get(retcode, f"Retcode {retcode}")
 
 
 def _bar_starts(seconds: npt.NDArray[np.int64], timeframe: Any) -> npt.NDArray[np.int64]:
