@@ -19,7 +19,7 @@ from benchmarks.turns import Measured, Round
 from tick_assets.domain.backtest import run_orders
 from tick_assets.settings import load_settings
 
-COMPARISONS = {"kernel.online": 3, "predict.one": 1, "backtest": 2, "walkforward": 2}
+COMPARISONS = {"kernel.online": 3, "predict.one": 1, "backtest": 2, "walkforward": 1}
 SIZES = {"kernel.online": 12_000, "predict.one": 50, "backtest": 20_000, "walkforward": 3_000}
 
 
