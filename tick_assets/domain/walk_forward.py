@@ -273,6 +273,7 @@ def refit_windows(
     train rows: those of all rows would know the future, those of the first window be out of date. A model depends on its window alone,
     so it is the same with any number of threads and in any order. Windows must be purged already.
     """
+
     def refit(window: tuple[Int64Array, Int64Array]) -> bytes:
         train, test = window
         _refuse_overlap(train, test)

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.unit.lakehouse.fake_s3 import FakeS3Client
 from tests.unit.lakehouse.local_catalog import local_lakehouse
-from tests.unit.lakehouse.test_datasets import MemoryObjects
 from tick_assets.domain import calibration, gates
 from tick_assets.domain.calibration import Subject
 from tick_assets.domain.leak_findings import count_leaks
 from tick_assets.domain.passports import sha256_hex
 from tick_assets.domain.signals import Strategy
+from tick_assets.domain.walk_forward import ROLLING, of_kind
 from tick_assets.lakehouse.datasets import Dataset
+from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.lakehouse.vendors.bi5 import bi5_path, encode_bi5
 from tick_assets.tracking import gate_calibration, judgement
 from tick_assets.tracking.gate_calibration import CalibrationPlan, calibrate, read_days, read_log
@@ -40,24 +42,25 @@ def test_assets_and_calibration_come_to_the_same_model_figures_and_gates(tmp_pat
     events, market = calibration.draw_edge(2.0, 7, days=6)
     monkeypatch.setattr(judgement, "N_TRIALS", 4)
     outcome = calibration.judge(events, market, POLICY, judgement.SEED, n_trials=4)
-    case = Case(Bench(local_lakehouse(tmp_path), MemoryObjects(), market, POLICY, "c0ffee"), events.symbol, Strategy().name)
+    case = Case(
+        Bench(local_lakehouse(tmp_path), ObjectStore(FakeS3Client(), "bucket"), market, POLICY, "c0ffee"), events.symbol, Strategy().name
+    )
     window = {"from": events.dates[0], "to": events.dates[-1]}
-    days = [{"symbol": events.symbol, "date": day, "hours_ok": 24, "hours_missing": 0} for day in events.dates]
+    days = [[events.symbol, day, 24, 24] for day in events.dates]
     case.__dict__["dataset"] = Dataset({"symbols": [events.symbol], "window": window, "is_synthetic": True, "completeness": days})
     case.__dict__["events"] = events
-    monkeypatch.setattr(judgement, "completeness_of", lambda case: 1.0)
 
     fitted = judgement.make_candidate(case, lambda trial: None)
     judgement.keep_candidate(case, fitted, "1", "run", AT)
     validation = judgement.validate(case)
-    judgement.test(case)
+    judgement.test(case, AT)
     windows = run_walk_forward(case, lambda row: None)
     decision = judgement.decide(case, validation, windows, 1.0, count_leaks(judgement.find_leaks(case, AT)), 0)
 
     assert sha256_hex(fitted.model) == sha256_hex(outcome.model)
     assert replace(validation, ledger_sha256="") == replace(outcome.validation, ledger_sha256="")
     assert decision.verdict.gates == outcome.verdict.gates
-    assert [window.model_sha256 for window in windows] == [window.model_sha256 for window in outcome.windows]
+    assert [window.model_sha256 for window in of_kind(windows, ROLLING)] == [window.model_sha256 for window in outcome.windows]
 
 
 def test_calibration_that_was_stopped_judges_only_what_is_missing(tmp_path: Path) -> None:

@@ -2,49 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache
-from types import SimpleNamespace
-from typing import Any
+import pytest
 
 from tests.unit.domain.report_values import ISSUED_AT, POLICY
+from tests.unit.lakehouse.fake_s3 import FakeS3Client
+from tests.unit.lakehouse.local_catalog import local_lakehouse
 from tick_assets.domain import calibration
-from tick_assets.domain.kernel import FEATURE_SET, SAMPLING_CLOCK
+from tick_assets.domain.leak_findings import FEATURE, Statement
 from tick_assets.domain.model_card import card_to_markdown
+from tick_assets.domain.report import render_report
 from tick_assets.domain.report_data import ReportData
-from tick_assets.domain.signals import Strategy
-from tick_assets.domain.splits import split_dates
-from tick_assets.tracking.judgement import Decision
+from tick_assets.lakehouse.datasets import Dataset
+from tick_assets.lakehouse.object_store import ObjectStore
+from tick_assets.tracking import judgement
+from tick_assets.tracking.judgement import Bench, Case
 from tick_assets.tracking.verdict_report import report_data
+from tick_assets.tracking.walk_forwards import run_walk_forward
+
+CLEARED = Statement(FEATURE, "spread_bps", "prefix_invariance", True, 12, 0.0, None, "")
 
 
-@lru_cache(maxsize=1)
-def made() -> tuple[Any, ReportData]:
-    """Return the case of a judged market, as the report asks it, and its report."""
-    events, market = calibration.draw_edge(2.0, 6, 3)
-    outcome = calibration.judge(events, market, POLICY, seed=6, n_trials=2)
-    chosen = outcome.result.best.configuration
-    record = {"model_sha256": "5a" * 32, "code_commit": "c0ffee", "mlflow_run_id": "r1", "feature_set": FEATURE_SET, "seed": 6}
-    case: Any = SimpleNamespace(
-        symbol=events.symbol,
-        model_id="SYNCAL.direction@7",
-        events=events,
-        split=split_dates(events.dates),
-        model=outcome.model,
-        search_result=outcome.result,
-        test=outcome.test,
-        configuration=chosen,
-        strategy=replace(Strategy(), threshold=chosen.threshold),
-        record={**record, "sampling_clock": SAMPLING_CLOCK},
-        dataset=SimpleNamespace(id="d7" * 32, is_synthetic=True, manifest={"label_set": "labels_x"}),
-        bench=SimpleNamespace(market=market, policy=POLICY),
-    )
-    decision = Decision("ab" * 32, outcome.verdict, {})
-    return case, report_data(case, decision, outcome.validation, outcome.windows, ISSUED_AT, ["<section></section>"])
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, ReportData]:
+    """Return the case of a judged market on a local lake, as the report asks it, and its report."""
+    events, market = calibration.draw_edge(2.0, 6, 5)
+    bench = Bench(local_lakehouse(tmp_path_factory.mktemp("lake")), ObjectStore(FakeS3Client(), "bucket"), market, POLICY, "c0ffee")
+    case = Case(bench, events.symbol, "direction")
+    days = [[events.symbol, day, 24, 24] for day in events.dates]
+    manifest = {"symbols": [events.symbol], "is_synthetic": True, "label_set": "labels_x", "completeness": days}
+    vars(case).update(dataset=Dataset(manifest), events=events)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judgement, "N_TRIALS", 2)
+        judgement.keep_candidate(case, judgement.make_candidate(case, lambda trial: None), "7", "r1", ISSUED_AT)
+    validation = judgement.validate(case)
+    judgement.learn(case)
+    judgement.test(case, ISSUED_AT)
+    windows = run_walk_forward(case, lambda row: None)
+    decision = judgement.decide(case, validation, windows, 1.0, 0, 0)
+    return case, report_data(case, decision, validation, windows, ISSUED_AT, [CLEARED])
 
 
-def test_report_data_explains_test_events_and_compares_them_with_the_search_s() -> None:
-    case, data = made()
+def test_report_data_explains_test_events_and_compares_them_with_the_search_s(made: tuple[Case, ReportData]) -> None:
+    case, data = made
     ahead, seen = case.events.on_dates(case.split.test), case.events.on_dates(case.split.search)
     assert data.attribution is not None
     assert data.drift is not None
@@ -52,24 +51,31 @@ def test_report_data_explains_test_events_and_compares_them_with_the_search_s() 
     assert (data.drift.reference_events, data.drift.new_events) == (len(seen), len(ahead))
 
 
-def test_report_data_card_states_the_record() -> None:
-    _, data = made()
+def test_report_data_card_states_the_record(made: tuple[Case, ReportData]) -> None:
+    case, data = made
     assert data.card is not None
     text = card_to_markdown(data.card)
     assert "labels_x: what a long and a short" in text
-    assert "| seed | 6 |" in text
-    assert f"Dataset {'d7' * 32}, code c0ffee" in text
-    assert "| validation | 2024-01-09 |" in text
+    assert f"| seed | {judgement.SEED} |" in text
+    assert f"Dataset {case.dataset.id}, code c0ffee" in text
+    assert "| validation | 2024-01-11 |" in text
 
 
-def test_report_data_identities_and_reasons_are_the_case_s() -> None:
-    _, data = made()
-    assert data.identities == {
-        "verdict": "ab" * 32,
-        "model sha-256": "5a" * 32,
-        "dataset": "d7" * 32,
+def test_report_data_identities_and_reasons_are_the_case_s(made: tuple[Case, ReportData]) -> None:
+    case, data = made
+    assert {name: value for name, value in data.identities.items() if name != "verdict"} == {
+        "model sha-256": case.record["model_sha256"],
+        "dataset": case.dataset.id,
         "code": "c0ffee",
         "MLflow run": "r1",
     }
     assert data.gate_reasons["trades"].startswith("Below about 200 trades")
-    assert data.more == ["<section></section>"]
+
+
+def test_report_of_a_case_has_every_section(made: tuple[Case, ReportData]) -> None:
+    page = render_report(made[1])
+    titles = ("Gates", "How often this gate is wrong", "Equity", "Walk-forward", "Learning curve", "Stress", "What the model looks at")
+    titles += ("The test dates in one account", "Leak firewall", "Model card", "Where it comes from")
+    places = [page.find(title) for title in titles]
+    assert min(places) > 0, dict(zip(titles, places, strict=True))
+    assert "1 of 1 cleared" in page
