@@ -5,12 +5,14 @@ What belongs here: names and values. What must not: setting them; a composition 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -51,7 +53,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **_catalog(settings),
         "TICK_CODE_COMMIT": os.environ.get("TICK_CODE_COMMIT") or code_commit(),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "NUMBA_CACHE_DIR": str(settings.cache / "numba"),
+        "NUMBA_CACHE_DIR": str(settings.cache / "numba" / domain_digest()),
         "DVC_SITE_CACHE_DIR": str(settings.cache / "dvc"),
         "DVC_NO_ANALYTICS": "1",
         "GIT_PYTHON_REFRESH": "quiet",
@@ -78,6 +80,19 @@ def code_commit() -> str:
         return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
+
+
+@cache
+def domain_digest(folder: Path = Path(__file__).parents[1] / "domain") -> str:
+    """Return twelve digits that name the sources of compiled code.
+
+    Numba compares a cached function with its own file only, so a changed fill rule would leave the backtest that calls it as it was: each
+    state of the sources has a cache of its own.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def _git(*arguments: str) -> str:
