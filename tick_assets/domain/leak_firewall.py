@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.fit_leakage import FitStep, Score, examine_fits, examine_folds, examine_shuffled
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import SAMPLING_CLOCK, KernelBatch, run_features
+from tick_assets.domain.kernel import FEATURE_SET, SAMPLING_CLOCK, KernelBatch, run_features
 from tick_assets.domain.label_leakage import Labeller, examine_labels, examine_telling, labeller_of
 from tick_assets.domain.leak_findings import Examination
 from tick_assets.domain.leakage import History, HistoryKernel, KnownTicks, by_date, examine_features, examine_stored
@@ -103,11 +103,11 @@ def recent_dates(events: TrainingSet) -> TrainingSet:
     return events.on_dates(chosen) if len(chosen) > 1 else events
 
 
-def kernel_of_clean_ticks(clock: str = SAMPLING_CLOCK) -> HistoryKernel:
+def kernel_of_clean_ticks(clock: str = SAMPLING_CLOCK, feature_set: str = FEATURE_SET) -> HistoryKernel:
     """Return the kernel as it runs over clean ticks, date by date."""
 
     def run(ticks: Ticks, _: int) -> KernelBatch:
-        return run_features(ticks, clock)
+        return run_features(ticks, clock, feature_set=feature_set)
 
     return by_date(run, 1)
 
@@ -127,7 +127,7 @@ def case_of(
 
     `kernel` is what made the features where that reads other symbols (`leakage.by_date_led`), whose quotes are `others`.
     """
-    space = _only(configuration)
+    space, sampling = _only(configuration), market.instrument(events.symbol).sampling
 
     def score(shuffled: TrainingSet) -> npt.NDArray[np.floating]:
         return search(shuffled, strategy, market, 1, seed, space=space).out_of_fold
@@ -137,7 +137,7 @@ def case_of(
 
     return LeakCase(
         events=events,
-        kernel=kernel or kernel_of_clean_ticks(market.instrument(events.symbol).sampling.clock),
+        kernel=kernel or kernel_of_clean_ticks(sampling.clock, sampling.feature_set),
         labeller=labeller_of(events.symbol, market, strategy),
         test_dates=split.test,
         steps=(

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from tick_assets.domain import features, kernel
-from tick_assets.domain.features import BASE_V1, FEATURE_SETS, LEADER, Feature, compile_row, longest_memory_s, names_of, observe
+from tick_assets.domain.features import BASE_V1, FEATURE_SETS, LEADER, MICRO, Feature, compile_row, longest_memory_s, names_of, observe
 from tick_assets.domain.kernel_state import RING_S, accept, new_state, reset
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
 
-ALL = (*BASE_V1, *LEADER)
+ALL = (*BASE_V1, *LEADER, *MICRO)
 ROOT = Path(__file__).parents[3]
 
 
@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 def test_feature_says_unit_formula_memory_and_source(feature: Feature) -> None:
     assert all((feature.unit, feature.formula, feature.source))
     assert 0 <= feature.memory_s < RING_S
+    assert 0 <= feature.memory_ticks < RING_S
 
 
 def test_features_of_the_first_set_are_what_they_were_before_the_registry() -> None:
@@ -50,7 +51,7 @@ def test_set_with_a_leader_begins_with_the_first_set() -> None:
 
 
 def test_unknown_feature_set_is_refused() -> None:
-    with pytest.raises(ValueError, match="base_v1, lead_v1"):
+    with pytest.raises(ValueError, match="base_v1, lead_v1, micro_v1"):
         kernel.feature_names("base_v9")
 
 

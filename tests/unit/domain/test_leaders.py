@@ -95,7 +95,7 @@ def test_base_features_do_not_change_with_a_leader(day: Ticks, leader: Ticks) ->
 
 def online(day: Ticks, leader: Ticks, late_us: np.ndarray, clock: str) -> KernelBatch:
     """Push both streams in the order of their arrival, the leader's ticks so much later than their stamps."""
-    kernel = OnlineKernel("SYNEDGE", 100_000, clock, has_leader=True)
+    kernel = OnlineKernel("SYNEDGE", 100_000, clock, "lead_v1")
     order = np.argsort(np.concatenate([day.ts_us, np.maximum.accumulate(leader.ts_us + late_us)]), kind="stable")
     ours, theirs = (list(zip(*(column.tolist() for column in ticks.columns), strict=True)) for ticks in (day, leader))
     steps = []
@@ -152,7 +152,7 @@ def test_follower_s_own_future_changes_nothing(day: Ticks, leader: Ticks) -> Non
 
 def test_leader_of_a_new_date_does_not_disturb_the_old_one() -> None:
     """The leader's first quote after midnight may arrive before the follower's last one of the date."""
-    kernel = OnlineKernel("EURUSD", 100_000, "ticks_1", has_leader=True)
+    kernel = OnlineKernel("EURUSD", 100_000, "ticks_1", "lead_v1")
     kernel.push(MIDNIGHT, 50_000, 50_002, 1.0, 1.0)
     for second in range(86_000, 86_399):
         kernel.push_leader(MIDNIGHT + second * 1_000_000, 99_999 + second % 3, 100_001 + second % 3)
