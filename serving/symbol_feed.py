@@ -26,7 +26,7 @@ from serving.clock import date_of, iso_of
 from serving.served_model import LIVE, REPLAY, ModelSlot
 from tick_assets.domain import signals as rules
 from tick_assets.domain.instruments import Instrument
-from tick_assets.domain.kernel import FEATURE_NAMES, REASONS, SIGMA_INDEX, WARM_UP_S, KernelBatch, OnlineKernel
+from tick_assets.domain.kernel import REASONS, SIGMA_INDEX, WARM_UP_S, KernelBatch, OnlineKernel
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.ticks import DAY_US, Int64Array, Ticks
 
@@ -132,7 +132,8 @@ class SymbolFeed:
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
-        self.kernel = OnlineKernel(instrument.symbol, instrument.price_factor, instrument.sampling.clock)
+        sampling = instrument.sampling
+        self.kernel = OnlineKernel(instrument.symbol, instrument.price_factor, sampling.clock, sampling.feature_set)
         self.last_ts_us = 0
         self.pending: list[Pending] = []
         self._day = -1
@@ -176,7 +177,7 @@ class SymbolFeed:
         if is_quiet and not any(ts_us >= (pending.signal.exit_at_us or 0) for pending in self.pending):
             return _NOTHING
         sampled = [] if step.features is None else [step.features]
-        features = np.array(sampled).reshape(len(sampled), len(FEATURE_NAMES))
+        features = np.array(sampled).reshape(len(sampled), len(self.kernel.feature_names))
         batch = KernelBatch(np.array([step.reason], np.int8), np.zeros(len(sampled), np.int64), features)
         return self._say(to_ticks([row]), batch, first_seq, slots, now_us, blocked)
 

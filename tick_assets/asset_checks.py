@@ -110,10 +110,10 @@ def features_know_no_future(context: dg.AssetCheckExecutionContext, road: Road, 
     from tick_assets.domain.leak_firewall import examine_events, kernel_of_clean_ticks
     from tick_assets.lakehouse.leak_samples import read_samples
 
-    samples = read_samples(road.lakehouse, scope.active(road.settings), dates_of(context.partition_keys))
-    return _leak_result(
-        {each.symbol: examine_events(each, kernel_of_clean_ticks(road.market.instrument(each.symbol).sampling.clock)) for each in samples}
-    )
+    samples = read_samples(road.lakehouse, road.market, scope.active(road.settings), dates_of(context.partition_keys))
+    samplings = {each.symbol: road.market.sampling_of(each.symbol) for each in samples}
+    kernels = {symbol: kernel_of_clean_ticks(sampling.clock, sampling.feature_set) for symbol, sampling in samplings.items()}
+    return _leak_result({each.symbol: examine_events(each, kernels[each.symbol]) for each in samples})
 
 
 @dg.asset_check(
@@ -129,7 +129,7 @@ def labels_know_no_future(context: dg.AssetCheckExecutionContext, road: Road, sc
     from tick_assets.domain.signals import strategy_of
     from tick_assets.lakehouse.leak_samples import read_samples
 
-    samples = read_samples(road.lakehouse, scope.active(road.settings), dates_of(context.partition_keys))
+    samples = read_samples(road.lakehouse, road.market, scope.active(road.settings), dates_of(context.partition_keys))
     strategies = {each.symbol: strategy_of(road.market.instrument(each.symbol)) for each in samples}
     labellers = {each.symbol: labeller_of(each.symbol, road.market, strategies[each.symbol]) for each in samples}
     return _leak_result(

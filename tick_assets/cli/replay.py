@@ -227,7 +227,7 @@ def _batch_events(bench: Bench, recorded: DayTicks, day: date, report: Any) -> T
     from tick_assets.domain.dataset import training_set
     from tick_assets.lakehouse.published_days import read_published_day
 
-    published = read_published_day(bench.lakehouse, recorded.symbol, day, bench.market.sampling_of(recorded.symbol).clock)
+    published = read_published_day(bench.lakehouse, recorded.symbol, day, bench.market.sampling_of(recorded.symbol))
     if published is not None:
         return training_set(recorded.symbol, [published])
     report(f"{recorded.symbol} {day} is not published: compared with the kernel over the raw rows")
@@ -244,11 +244,11 @@ def _kernel_day(bench: Bench, recorded: DayTicks, day: date) -> Any:
     raw = recorded.recorded
     ticks = Ticks(raw.ts_us, raw.bid_points, raw.ask_points, raw.bid_size, raw.ask_size)
     instrument = bench.market.instrument(recorded.symbol)
-    clock = instrument.sampling.clock
-    batch = run_kernel(ticks, instrument.price_factor, (day - date(1970, 1, 1)).days, clock)
+    sampling, number = instrument.sampling, (day - date(1970, 1, 1)).days
+    batch = run_kernel(ticks, instrument.price_factor, number, sampling.clock, feature_set=sampling.feature_set)
     valid = batch.reason == 0
     rows = (np.cumsum(valid) - 1)[batch.event_row].astype(np.int64)
-    return unlabelled_day(day.isoformat(), ticks.take(valid), batch.event_row, rows, batch.features, batch.sigma_points, clock)
+    return unlabelled_day(day.isoformat(), ticks.take(valid), batch.event_row, rows, batch.features, batch.sigma_points, sampling)
 
 
 def _spokesman(settings: Settings, bench: Bench, symbol: str, strategy: str) -> Spokesman | None:

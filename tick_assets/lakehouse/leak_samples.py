@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 
 from tick_assets.domain.dataset import TrainingDay, TrainingSet, training_set
-from tick_assets.domain.labels import LABEL_SET
-from tick_assets.domain.signals import event_id
+from tick_assets.domain.instruments import Instrument, Market
+from tick_assets.domain.labels import label_set_of
+from tick_assets.domain.signals import event_id, strategy_of
 from tick_assets.lakehouse.catalog import Lakehouse, day_filter
 from tick_assets.lakehouse.published_days import read_published_day
 
@@ -24,14 +25,15 @@ SYMBOLS, DATES = 3, 2
 _T = TypeVar("_T")
 
 
-def read_samples(lakehouse: Lakehouse, symbols: Sequence[str], dates: Sequence[date]) -> list[TrainingSet]:
+def read_samples(lakehouse: Lakehouse, market: Market, symbols: Sequence[str], dates: Sequence[date]) -> list[TrainingSet]:
     """Return a training set of each sampled symbol: symbols and dates spread over the run's; those that are not published are out."""
-    found = {symbol: _read_days(lakehouse, symbol, spread(sorted(dates), DATES)) for symbol in spread(sorted(symbols), SYMBOLS)}
+    chosen = spread(sorted(dates), DATES)
+    found = {symbol: _read_days(lakehouse, market.instrument(symbol), chosen) for symbol in spread(sorted(symbols), SYMBOLS)}
     return [training_set(symbol, days) for symbol, days in found.items() if days]
 
 
-def _read_days(lakehouse: Lakehouse, symbol: str, dates: Sequence[date]) -> list[TrainingDay]:
-    days = (read_labelled_day(lakehouse, symbol, day) for day in dates)
+def _read_days(lakehouse: Lakehouse, instrument: Instrument, dates: Sequence[date]) -> list[TrainingDay]:
+    days = (read_labelled_day(lakehouse, instrument, day) for day in dates)
     return [day for day in days if day is not None]
 
 
@@ -40,15 +42,16 @@ def spread(items: Sequence[_T], most: int) -> list[_T]:
     return [items[i] for i in sorted(set(np.linspace(0, len(items) - 1, min(most, len(items))).astype(int).tolist()))]
 
 
-def read_labelled_day(lakehouse: Lakehouse, symbol: str, day: date) -> TrainingDay | None:
+def read_labelled_day(lakehouse: Lakehouse, instrument: Instrument, day: date) -> TrainingDay | None:
     """Return one published date with features and labels, or None where `read_published_day` has none; events without a label stay."""
-    published = read_published_day(lakehouse, symbol, day)
+    symbol, sampling, label_set = instrument.symbol, instrument.sampling, label_set_of(strategy_of(instrument))
+    published = read_published_day(lakehouse, symbol, day, sampling)
     if published is None:
         return None
     listed = lakehouse.frame("evidence.publications", day_filter(symbol, day))["publication_id"][0]
-    rows = lakehouse.frame("silver.labels", day_filter(symbol, day)).filter(pl.col("label_set") == LABEL_SET, publication_id=listed)
-    ids = pl.DataFrame({"event_id": [event_id(symbol, day.isoformat(), int(seq)) for seq in published.seq]}, schema={"event_id": pl.String})
-    labels = ids.join(rows, on="event_id", how="left", maintain_order="left")
+    rows = lakehouse.frame("silver.labels", day_filter(symbol, day)).filter(pl.col("label_set") == label_set, publication_id=listed)
+    ids = [event_id(symbol, day.isoformat(), int(seq), sampling.clock) for seq in published.seq]
+    labels = pl.DataFrame({"event_id": ids}, schema={"event_id": pl.String}).join(rows, on="event_id", how="left", maintain_order="left")
     ends = labels["ts_label_end"].dt.epoch("us").fill_null(pl.Series(published.ts_label_end_us))
     return replace(
         published,

@@ -21,7 +21,7 @@ from pyiceberg.expressions import BooleanExpression
 from pyiceberg.manifest import DataFile
 
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, REASONS, run_features, run_kernel
+from tick_assets.domain.kernel import REASONS, feature_names, run_features, run_kernel
 from tick_assets.domain.labels import label_events, label_set_of
 from tick_assets.domain.sampling import refuse_leaders
 from tick_assets.domain.signals import Strategy, event_id, strategy_of
@@ -89,15 +89,16 @@ def clean_day(key: DayKey, rows: pl.DataFrame, publications: Mapping[DayKey, str
 def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strategy | None = None) -> dict[str, pl.DataFrame]:
     """Return the features of a clean day's sampled events, and the labels of those that could be traded; any order will do.
 
-    Clock and barriers are the symbol's in the market file; a strategy that is given brings other barriers.
+    Clock, feature set and barriers are the symbol's in the market file; a strategy that is given brings other barriers.
     """
     instrument = market.instrument(key[0])
-    clock, strategy = instrument.sampling.clock, strategy or strategy_of(instrument)
+    sampling, strategy = instrument.sampling, strategy or strategy_of(instrument)
+    names = feature_names(sampling.feature_set)
     rows = rows.sort("seq")
     ticks = to_ticks(rows)
-    batch = run_features(ticks, clock)
+    batch = run_features(ticks, sampling.clock, feature_set=sampling.feature_set)
     events = rows[batch.event_row].select("symbol", "date", "ts_event", "seq", "publication_id")
-    ids = [event_id(key[0], key[1].isoformat(), seq, clock) for seq in events["seq"]]
+    ids = [event_id(key[0], key[1].isoformat(), seq, sampling.clock) for seq in events["seq"]]
     labels = label_events(ticks, batch.event_row, batch.sigma_points, instrument, market, strategy)
     labelled = pl.DataFrame(
         {
@@ -109,12 +110,8 @@ def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strate
             "short_net_bps": labels.short_net_bps,
         }
     )
-    features = (
-        pl.DataFrame(batch.features, schema=list(FEATURE_NAMES))
-        if len(ids)
-        else pl.DataFrame(schema=dict.fromkeys(FEATURE_NAMES, pl.Float64))
-    )
-    named = events.with_columns(pl.Series("event_id", ids, pl.String), pl.lit(FEATURE_SET).alias("feature_set"))
+    features = pl.DataFrame(batch.features, schema=list(names)) if len(ids) else pl.DataFrame(schema=dict.fromkeys(names, pl.Float64))
+    named = events.with_columns(pl.Series("event_id", ids, pl.String), pl.lit(sampling.feature_set).alias("feature_set"))
     numbered = named.select("symbol", "date", "event_id", "publication_id", pl.int_range(pl.len(), dtype=pl.Int64).alias("event"))
     tradable = numbered.join(labelled, on="event", how="inner", maintain_order="left").drop("event")
     return {

@@ -16,7 +16,6 @@ from typing import Any
 from tick_assets.domain import evaluation, gates, leak_firewall
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET
 from tick_assets.domain.leak_findings import Examination, Statement, state
 from tick_assets.domain.learning import LearningFigures, Reliability, evaluate_learning, reliability
 from tick_assets.domain.passports import canonical_json, finite, sha256_hex
@@ -173,8 +172,8 @@ def make_candidate(case: Case, on_trial: Callable[[Trial], None]) -> Fitted:
         "configuration": asdict(configuration),
         "strategy": asdict(replace(strategy, threshold=configuration.threshold)),
         "split": asdict(case.split),
-        "feature_set": FEATURE_SET,
-        "features": list(FEATURE_NAMES),
+        "feature_set": case.dataset.feature_set,
+        "features": list(case.events.feature_names),
         "feature_ranges": feature_ranges(searched),
         "sampling_clock": instrument.sampling.clock,
         "price_factor": instrument.price_factor,

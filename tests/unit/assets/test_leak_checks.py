@@ -147,7 +147,7 @@ def test_label_whose_end_was_moved_is_named(lakehouse: Lakehouse, day: dict[str,
 
 def test_samples_leave_out_what_is_not_published(lakehouse: Lakehouse, day: dict[str, pl.DataFrame]) -> None:
     publish(lakehouse, day)
-    (sample,) = read_samples(lakehouse, ["SYNNULL", SYMBOL], [DAY, date(2024, 1, 10)])
+    (sample,) = read_samples(lakehouse, parse_market(Settings().market_path.read_text()), ["SYNNULL", SYMBOL], [DAY, date(2024, 1, 10)])
     assert (sample.symbol, sample.dates, len(sample)) == (SYMBOL, (DAY.isoformat(),), len(day[FEATURES]))
     assert sample.is_labelled.sum() == len(day[LABELS])
 

@@ -16,6 +16,7 @@ from tests.unit.lakehouse.test_datasets import REQUEST, MemoryObjects, publish
 from tick_assets.cli.drift import headline
 from tick_assets.domain.drift import STRONG, TOO_FEW, FeatureDrift
 from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET
+from tick_assets.domain.signals import event_id
 from tick_assets.lakehouse import datasets
 from tick_assets.lakehouse.catalog import Lakehouse, day_filter
 from tick_assets.tracking.live_drift import LiveDrift, NoEventsError, drift_since
@@ -47,7 +48,7 @@ def add_events(lakehouse: Lakehouse, day: date, shifts: dict[str, float], source
             "date": [day] * EVENTS,
             "ts_event": [datetime(day.year, day.month, day.day, tzinfo=UTC)] * EVENTS,
             "seq": range(EVENTS),
-            "event_id": [f"{day}-{i}" for i in range(EVENTS)],
+            "event_id": [event_id("SYNEDGE", day.isoformat(), i) for i in range(EVENTS)],
             "feature_set": [FEATURE_SET] * EVENTS,
             "publication_id": [publication_id] * EVENTS,
             **{name: random.normal(size=EVENTS) + shifts.get(name, 0.0) for name in FEATURE_NAMES},
