@@ -10,6 +10,7 @@ Mid prices and moves are in points, so every window sum of squares, ticks or spr
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -426,12 +427,11 @@ def _compile_one(values: Sequence[Any], place: int) -> Any:
         return _fill_nothing
     value, fill_others = values[0], _compile_one(values[1:], place + 1)
 
-    @nb.njit(nogil=True)
     def fill(event, out):  # type: ignore[no-untyped-def]
         out[place] = value(event)
         fill_others(event, out)
 
-    return fill
+    return _compiled(fill, values, place)
 
 
 def _compile_four(values: Sequence[Any], place: int) -> Any:
@@ -440,7 +440,6 @@ def _compile_four(values: Sequence[Any], place: int) -> Any:
     first, second, third, fourth = values[:4]
     fill_others = _compile_four(values[4:], place + 4)
 
-    @nb.njit(nogil=True)
     def fill(event, out):  # type: ignore[no-untyped-def]
         out[place] = first(event)
         out[place + 1] = second(event)
@@ -448,7 +447,19 @@ def _compile_four(values: Sequence[Any], place: int) -> Any:
         out[place + 3] = fourth(event)
         fill_others(event, out)
 
-    return fill
+    return _compiled(fill, values, place)
+
+
+def _compiled(fill: Any, values: Sequence[Any], place: int) -> Any:
+    """Compile a part of a row under a name that no other part has.
+
+    Numba tells functions of one name and of equal arguments apart by a number that counts up in each process. Two processes may cache the
+    kernel for different kinds of arrays, and where a third one loads both, the first `fill` of a number stands for every other of it:
+    features then are written to wrong places, or not at all (seen).
+    """
+    names = "|".join(value.__name__ for value in values)
+    fill.__qualname__ = f"fill_{place}_{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+    return nb.njit(nogil=True)(fill)
 
 
 @nb.njit(nogil=True)

@@ -77,6 +77,13 @@ def test_row_of_any_length_holds_each_feature_in_its_place(count: int) -> None:
     assert out.tolist() == [feature.function(event) for feature in chosen]
 
 
+def test_part_of_a_row_has_a_name_of_its_own_that_is_the_same_in_each_process() -> None:
+    """Numba's cache may not take one part for another: two of one name in two cached kernels were taken for one, and a value was lost."""
+    names = [compile_row(part, place).py_func.__qualname__ for part, place in ((LEADER, 0), (LEADER, 1), (LEADER[1:], 1), (BASE_V1, 0))]
+    assert len(set(names)) == 4
+    assert names[0] == compile_row(LEADER, 0).py_func.__qualname__ == "fill_0_9f8633aa607fdc04"
+
+
 def test_changed_text_of_a_module_is_another_compilation() -> None:
     assert kernel._text_of(features) != kernel._text_of(features, kernel)
 
