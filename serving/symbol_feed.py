@@ -134,6 +134,8 @@ class SymbolFeed:
         self.instrument = instrument
         sampling = instrument.sampling
         self.kernel = OnlineKernel(instrument.symbol, instrument.price_factor, sampling.clock, sampling.feature_set)
+        self.followers: list[SymbolFeed] = []
+        """The feeds of the symbols that this one leads; its valid ticks go to them too."""
         self.last_ts_us = 0
         self.pending: list[Pending] = []
         self._day = -1
@@ -145,6 +147,7 @@ class SymbolFeed:
         for part in split_days(ticks):
             self._open_day(int(part.ts_us[0]) // DAY_US)
             batch = self.kernel.push_many(part)
+            self._lead(part, batch)
             self._cold_rows(part, np.flatnonzero(batch.reason == 0))
             self.last_ts_us = max(self.last_ts_us, int(part.ts_us.max()))
 
@@ -163,6 +166,7 @@ class SymbolFeed:
     def _take_day(self, ticks: Ticks, slots: Sequence[ModelSlot], now_us: int | None, blocked: Sequence[str]) -> FeedStep:
         first_seq = self._open_day(int(ticks.ts_us[0]) // DAY_US)
         batch = self.kernel.push_many(ticks)
+        self._lead(ticks, batch)
         self.last_ts_us = max(self.last_ts_us, int(ticks.ts_us.max()))
         return self._say(ticks, batch, first_seq, slots, now_us, blocked)
 
@@ -171,6 +175,8 @@ class SymbolFeed:
         ts_us = row[0]
         first_seq = self._open_day(ts_us // DAY_US)
         step = self.kernel.push(*row)
+        if self.followers and step.reason == 0:
+            self._lead_by(row)
         self.last_ts_us = max(self.last_ts_us, ts_us)
         is_cold = self._first_us < 0 or ts_us - self._first_us < WARM_UP_S * 1_000_000
         is_quiet = step.reason == 0 and not step.sampled and not is_cold
@@ -180,6 +186,16 @@ class SymbolFeed:
         features = np.array(sampled).reshape(len(sampled), len(self.kernel.feature_names))
         batch = KernelBatch(np.array([step.reason], np.int8), np.zeros(len(sampled), np.int64), features)
         return self._say(to_ticks([row]), batch, first_seq, slots, now_us, blocked)
+
+    def _lead(self, ticks: Ticks, batch: KernelBatch) -> None:
+        """Hand the valid ticks on to the followers."""
+        if self.followers:
+            for row in zip(*(column.tolist() for column in ticks.take(batch.reason == 0).columns), strict=True):
+                self._lead_by(row)
+
+    def _lead_by(self, row: TickRow) -> None:
+        for follower in self.followers:
+            follower.kernel.push_leader(*row[:3])
 
     def _say(
         self,

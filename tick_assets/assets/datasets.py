@@ -87,5 +87,6 @@ def _pin_published(road: Road, symbol: str) -> datasets.Dataset:
         label_set=label_set_of(strategy_of(instrument)),
         completeness=complete,
         sampling_clock=instrument.sampling.clock,
+        leader=instrument.sampling.leader,
     )
     return datasets.create(road.lakehouse, road.object_store, request)

@@ -50,10 +50,6 @@ class Sampling:
 DEFAULT_SAMPLING = Sampling()
 
 
-class LeaderUnsupportedError(ValueError):
-    """A symbol has a leader where the leader's ticks can't be had."""
-
-
 def parse_sampling(symbol: str, values: Mapping[str, Any]) -> Sampling:
     """Return what a symbol's section says; an unknown key, clock or figure is a `ValueError`."""
     sampling = _section(symbol, values, "sampling", ("clock", "features"))
@@ -77,16 +73,6 @@ def _check_features(symbol: str, made: Sampling) -> None:
     if made.leader and made.features not in (FEATURE_SET, LEAD_FEATURE_SET):
         raise ValueError(
             f"Expected the features {LEAD_FEATURE_SET} beside a leader of {symbol}, was {made.features}. Remove one of the two keys."
-        )
-
-
-def refuse_leaders(samplings: Mapping[str, Sampling], where: str) -> None:
-    """Raise a `LeaderUnsupportedError` when a symbol has a leader, for a place that does not bring the leader's ticks to it."""
-    led = sorted(symbol for symbol, sampling in samplings.items() if sampling.leader)
-    if led:
-        raise LeaderUnsupportedError(
-            f"Expected symbols without a leader in {where}, was {', '.join(led)}: a leader is supported in the kernel and in training in "
-            f"process (`day_from_ticks`) only. Remove the key `leader` of [symbols.{led[0]}] from the market file."
         )
 
 

@@ -35,6 +35,7 @@ from tick_assets.domain.ticks import Ticks
 from tick_assets.lakehouse.catalog import MAIN, Filter, partition_filter
 from tick_assets.lakehouse.content_hash import combine, frame_hashes, partition_hashes
 from tick_assets.lakehouse.hour_ledger import DayCompleteness, share_of
+from tick_assets.lakehouse.silver import to_ticks
 from tick_assets.lakehouse.tables import definition_of
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class DatasetRequest:
     completeness: tuple[DayCompleteness, ...] = ()
     """What `hour_ledger.days_complete` said of the window; it is pinned with the rows."""
     sampling_clock: str = SAMPLING_CLOCK
+    leader: str = ""
+    """The symbol whose ticks the features of all the symbols were made beside; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,11 @@ class Dataset:
     @property
     def feature_set(self) -> str:
         return str(self.manifest.get("feature_set", FEATURE_SET))
+
+    @property
+    def leader(self) -> str:
+        """The symbol that leads those of the dataset; empty: none."""
+        return str(self.manifest.get("leader", {}).get("symbol", ""))
 
     @property
     def content_key(self) -> str:
@@ -260,7 +268,7 @@ def current_content_key(lakehouse: Lakehouse, dataset: Dataset) -> str:
     manifest = dataset.manifest
     request = DatasetRequest(
         dataset.symbols, *dataset.window, manifest["view_sql_sha256"], manifest["feature_set"], manifest["label_set"], days_from(manifest),
-        dataset.sampling_clock,
+        dataset.sampling_clock, dataset.leader,
     )  # fmt: skip
     return _content_key(_content(lakehouse, request, {table: str(_required_snapshot(lakehouse, table)) for table in PINNED}))
 
@@ -282,6 +290,7 @@ def _content(lakehouse: Lakehouse, request: DatasetRequest, refs: Mapping[str, s
         )
     _check_features(lakehouse, condition, refs, published)
     _check_sampling(lakehouse, condition, refs, request)
+    led = _leader_entry(lakehouse, condition, refs, request, published["date"].to_list())
     parts = {table: partition_hashes(lakehouse, table, condition, refs[table]) for table in PINNED[:-1]}
     hashes = {table: combine(table, found) for table, found in parts.items()}
     sources = lakehouse.frame("silver.ticks", condition, refs["silver.ticks"], ("source",))["source"].unique().to_list()
@@ -296,6 +305,7 @@ def _content(lakehouse: Lakehouse, request: DatasetRequest, refs: Mapping[str, s
         "feature_set": request.feature_set,
         "label_set": request.label_set,
         **({} if request.sampling_clock == SAMPLING_CLOCK else {"sampling_clock": request.sampling_clock}),
+        **led,
         "view_sql_sha256": request.view_sql_sha256,
         "publications": [[row["symbol"], row["date"].isoformat(), row["publication_id"]] for row in published.to_dicts()],
         "completeness": [[day.symbol, day.date, day.hours_ok, day.hours_expected] for day in request.completeness],
@@ -340,6 +350,28 @@ def _check_sampling(lakehouse: Lakehouse, condition: Filter, refs: Mapping[str, 
             f"Expected events of {request.sampling_clock} with labels {request.label_set}, was other on {len(set(stale))} days, first "
             f"{symbol} {day}. Materialize silver/features and silver/labels for them again."
         )
+
+
+def _leader_entry(
+    lakehouse: Lakehouse, condition: Filter, refs: Mapping[str, str], request: DatasetRequest, dates: Sequence[date]
+) -> dict[str, Any]:
+    """Return what the manifest states of the leader: its symbol, and the publication of each date that has ticks.
+
+    Features that were made beside another publication are refused. The pinned snapshot of `silver.ticks` holds the leader's rows too.
+    """
+    if not request.leader:
+        return {}
+    listed = lakehouse.frame(PUBLICATIONS, partition_filter(request.leader, min(dates), max(dates)), refs[PUBLICATIONS])
+    listed = listed.filter((pl.col("silver_rows") > 0) & pl.col("date").is_in(dates)).select("date", "publication_id").sort("date")
+    columns = ("symbol", "date", "leader_publication_id")
+    made = lakehouse.frame("silver.features", condition, refs["silver.features"], columns).select(columns).unique().sort(columns)
+    stale = made.join(listed, on="date", how="left").filter(pl.col("leader_publication_id").ne_missing(pl.col("publication_id")))
+    if len(stale):
+        raise DatasetError(
+            f"Expected features made beside the published ticks of {request.leader}, was other on {len(stale)} days, first "
+            f"{stale['symbol'][0]} {stale['date'][0]}. Materialize silver/features for them again."
+        )
+    return {"leader": {"symbol": request.leader, "publications": [[day.isoformat(), each] for day, each in listed.rows()]}}
 
 
 def days_from(manifest: Mapping[str, Any]) -> tuple[DayCompleteness, ...]:
@@ -433,6 +465,16 @@ def read_training_set(lakehouse: Lakehouse, dataset: Dataset, symbol: str) -> Tr
     made_as = dataset.sampling_clock, dataset.feature_set
     days = [_training_day(day, by_day[day].sort("seq"), events.get(day, examples[:0]).sort("seq"), *made_as) for day in sorted(by_day)]
     return training_set(symbol, days)
+
+
+def read_leader_ticks(lakehouse: Lakehouse, dataset: Dataset) -> Ticks:
+    """Return the clean ticks of the dataset's leader on all its dates, in time order, as they were pinned."""
+    leader = dataset.manifest["leader"]
+    listed = pl.DataFrame(leader["publications"], schema={"date": pl.String, "publication_id": pl.String}, orient="row")
+    condition, tag = partition_filter(leader["symbol"], *dataset.window), _tag_that_is_there(lakehouse, dataset, "silver.ticks")
+    rows = lakehouse.frame("silver.ticks", condition, tag)
+    kept = rows.join(listed.with_columns(pl.col("date").str.to_date()), on=["date", "publication_id"], how="semi")
+    return to_ticks(kept.sort("date", "seq"))
 
 
 def _training_day(day: date, ticks: pl.DataFrame, events: pl.DataFrame, clock: str, feature_set: str) -> TrainingDay:

@@ -16,9 +16,11 @@ import polars as pl
 from tick_assets.domain.dataset import TrainingDay, TrainingSet, training_set
 from tick_assets.domain.instruments import Instrument, Market
 from tick_assets.domain.labels import label_set_of
+from tick_assets.domain.leakage import KnownTicks
 from tick_assets.domain.signals import event_id, strategy_of
+from tick_assets.domain.ticks import join_ticks
 from tick_assets.lakehouse.catalog import Lakehouse, day_filter
-from tick_assets.lakehouse.published_days import read_published_day
+from tick_assets.lakehouse.published_days import read_published_day, read_published_ticks
 
 SYMBOLS, DATES = 3, 2
 """The most symbols, and dates of each, that one run's checks look at: about a second a symbol-day, however long the run's range is."""
@@ -30,6 +32,15 @@ def read_samples(lakehouse: Lakehouse, market: Market, symbols: Sequence[str], d
     chosen = spread(sorted(dates), DATES)
     found = {symbol: _read_days(lakehouse, market.instrument(symbol), chosen) for symbol in spread(sorted(symbols), SYMBOLS)}
     return [training_set(symbol, days) for symbol, days in found.items() if days]
+
+
+def read_others(lakehouse: Lakehouse, market: Market, sample: TrainingSet) -> dict[str, KnownTicks]:
+    """Return the published quotes of a sample's leader on its dates, known at their stamps; nothing without a leader."""
+    leader = market.sampling_of(sample.symbol).leader
+    if not leader:
+        return {}
+    ticks = join_ticks([read_published_ticks(lakehouse, leader, date.fromisoformat(day)) for day in sample.dates])
+    return {leader: KnownTicks(ticks, ticks.ts_us)}
 
 
 def _read_days(lakehouse: Lakehouse, instrument: Instrument, dates: Sequence[date]) -> list[TrainingDay]:

@@ -14,6 +14,7 @@ from tick_assets.domain.dataset import TrainingDay, clean_rows_of
 from tick_assets.domain.kernel import SIGMA_INDEX, feature_names
 from tick_assets.domain.replays import unlabelled_day
 from tick_assets.domain.sampling import DEFAULT_SAMPLING, Sampling
+from tick_assets.domain.ticks import Ticks, empty_ticks
 from tick_assets.lakehouse.catalog import Lakehouse, day_filter
 from tick_assets.lakehouse.silver import to_ticks
 
@@ -36,6 +37,14 @@ def read_published_day(lakehouse: Lakehouse, symbol: str, day: date, sampling: S
     seq = events["seq"].to_numpy().astype(np.int64)
     rows = clean_rows_of(ticks["seq"].to_numpy(), seq) if len(ticks) else seq
     return unlabelled_day(day.isoformat(), to_ticks(ticks), seq, rows, features, features[:, SIGMA_INDEX], sampling)
+
+
+def read_published_ticks(lakehouse: Lakehouse, symbol: str, day: date) -> Ticks:
+    """Return the clean ticks of a published date, none where it is not published."""
+    published = lakehouse.frame("evidence.publications", day_filter(symbol, day))
+    if not len(published):
+        return empty_ticks()
+    return to_ticks(_rows(lakehouse, "silver.ticks", symbol, day, published["publication_id"][0]))
 
 
 def _rows(lakehouse: Lakehouse, table: str, symbol: str, day: date, publication: str) -> pl.DataFrame:

@@ -45,6 +45,7 @@ BY_SYMBOL_AND_DATE = ("symbol", "date")
 
 _NOT_CONTENT = frozenset(
     {"known_at", "publication_id", "run_id", "source_file", "checked_at", "published_at", "recorded_at", "decided_at", "report_url"}
+    | {"leader_publication_id"}
 )
 
 
@@ -121,7 +122,7 @@ _DEFINITIONS = (
     _day_table(
         "silver.features",
         f"symbol string, date date, ts_event timestamp, seq long, event_id string, feature_set string{_FEATURES}, publication_id string"
-        f"{_LATER_FEATURES}",
+        f"{_LATER_FEATURES}, leader_publication_id string",
         "ts_event",
         "seq",
         "feature_set",

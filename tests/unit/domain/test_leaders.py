@@ -13,7 +13,7 @@ from tick_assets.domain import leakage
 from tick_assets.domain.dataset import day_from_ticks, training_set
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.kernel import KernelBatch, OnlineKernel, feature_names, run_features, run_kernel
-from tick_assets.domain.sampling import LeaderUnsupportedError, Sampling, refuse_leaders
+from tick_assets.domain.sampling import Sampling
 from tick_assets.domain.signals import strategy_of
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
 from tick_assets.domain.ticks import DAY_US, Ticks
@@ -178,9 +178,3 @@ def test_training_set_with_a_leader_has_its_names_and_unknown_values_are_in_no_r
     assert (is_in_range(events.features, feature_ranges(events), NAMES) == ~unknown).all()
     with pytest.raises(ValueError, match="clean ticks of the leader SYNWEAK"):
         day_from_ticks("SYN", "2024-01-08", day, market, strategy_of(instrument))
-
-
-def test_place_that_can_t_bring_a_leader_s_ticks_says_so() -> None:
-    refuse_leaders({"EURUSD": Sampling()}, "silver/features")
-    with pytest.raises(LeaderUnsupportedError, match=r"in silver/features, was EURUSD.*Remove the key `leader`"):
-        refuse_leaders({"EURUSD": Sampling(leader="GBPUSD"), "GBPUSD": Sampling()}, "silver/features")
