@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.fit_leakage import FitStep, Score, examine_fits, examine_folds, examine_shuffled
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_SET, SAMPLING_CLOCK, KernelBatch, run_features
+from tick_assets.domain.kernel import FEATURE_SET, SAMPLING_CLOCK, KernelBatch, feature_names, run_features
 from tick_assets.domain.label_leakage import Labeller, examine_labels, examine_telling, labeller_of
 from tick_assets.domain.leak_findings import Examination
 from tick_assets.domain.leakage import History, HistoryKernel, KnownTicks, by_date, by_date_led, examine_features, examine_stored
@@ -140,6 +140,11 @@ def case_of(
     `others` are the quotes of the symbol's leader; `kernel` is what made the features, if not the symbol's own (`kernel_of`).
     """
     space, sampling = _only(configuration), market.instrument(events.symbol).sampling
+    if kernel is None and events.features.shape[1] != len(feature_names(sampling.feature_set)):
+        raise ValueError(
+            f"Expected events of {sampling.feature_set}, which {events.symbol} has in the market file, was {events.features.shape[1]} "
+            "features. Train on a dataset of that set, or give the symbol the set of the dataset again."
+        )
 
     def score(shuffled: TrainingSet) -> npt.NDArray[np.floating]:
         return search(shuffled, strategy, market, 1, seed, space=space).out_of_fold
