@@ -32,7 +32,6 @@ from serving.settings import ServiceSettings
 from serving.signal_log import SignalLog
 from serving.signal_service import SignalService
 from tick_assets.domain.instruments import parse_market
-from tick_assets.domain.sampling import refuse_leaders
 
 _LOG = logging.getLogger("serving")
 _CLOSE_RECORDINGS_S = 30.0
@@ -50,7 +49,6 @@ def create_app(
     metrics = Metrics()
     log = SignalLog(settings.service_recent_signals)
     market = parse_market(settings.read_market_text())
-    refuse_leaders({symbol: each.sampling for symbol, each in market.instruments.items()}, "the signal service")
     model_store = ModelStore(object_store, probe, settings.public_key_file, clock, metrics, settings.service_model_limit_bytes, market)
     recorder = Recorder(settings.recordings_dir)
     signal_evidence = EvidenceFiles(settings.evidence_dir / "signals")

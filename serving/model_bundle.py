@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ from serving.object_store import ObjectMissingError, ObjectStore, ObjectTooLarge
 from serving.predictor import Predictor, PredictorError, open_predictor
 from serving.served_model import ServedModel
 from tick_assets.domain import passports
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK
+from tick_assets.domain.kernel import feature_names
+from tick_assets.domain.sampling import DEFAULT_SAMPLING, Sampling
 from tick_assets.domain.signals import Strategy
 
 GOLDEN_TOLERANCE = 1e-6
@@ -95,11 +96,12 @@ def open_bundle(
     *,
     must_have_passed: bool,
     loaded_at_us: int,
-    sampling_clock: str = SAMPLING_CLOCK,
+    sampling: Sampling = DEFAULT_SAMPLING,
 ) -> ServedModel:
     """Return the model of a bundle that passes every check, or raise `BundleRefusedError`.
 
-    `sampling_clock` is the one by which the service samples the symbol; a model of another one would be asked at the wrong moments.
+    `sampling` is the one by which the service samples the symbol: a model of another clock would be asked at the wrong moments, and one of
+    another feature set about other things.
     """
     passport = _parse_json(files.passport, "PASSPORT_MALFORMED", "passport")
     payload = _verified_payload(passport, public_key)
@@ -107,13 +109,13 @@ def open_bundle(
     _check_model_hash(address, payload, files.model)
     if must_have_passed:
         _check_verdict(payload)
-    _check_features(payload, sampling_clock)
-    low, high = _ranges_of(payload)
+    names = _checked_features(payload, sampling)
+    low, high = _ranges_of(payload, names)
     reason = probe.check(files.model)
     if reason:
         raise BundleRefusedError("MODEL_UNPARSABLE", f"Expected a model that parses in a child process: {reason}.")
     predictor = _open_predictor(files.model)
-    _check_golden(predictor, files.golden)
+    _check_golden(predictor, files.golden, len(names))
     return ServedModel(
         symbol=address.symbol,
         strategy=_strategy_of(payload),
@@ -162,17 +164,23 @@ def _check_verdict(payload: Mapping[str, Any]) -> None:
         raise BundleRefusedError("VERDICT_NOT_PASSED", "Expected a passport whose verdict is a pass. Only such a model goes live.")
 
 
-def _check_features(payload: Mapping[str, Any], sampling_clock: str) -> None:
+def _checked_features(payload: Mapping[str, Any], sampling: Sampling) -> tuple[str, ...]:
+    """Return the names of the model's features, which must be those of the symbol's set, in order."""
+    names = feature_names(sampling.feature_set)
     was = (payload.get("feature_set"), payload.get("sampling_clock"), tuple(payload.get("features") or ()))
-    if was != (FEATURE_SET, sampling_clock, FEATURE_NAMES):
+    if was != (sampling.feature_set, sampling.clock, names):
         raise BundleRefusedError(
-            "FEATURES_MISMATCH", f"Expected the features of {FEATURE_SET} at {sampling_clock}, was {was[:2]} and {len(was[2])} names."
+            "FEATURES_MISMATCH",
+            f"Expected the features of {sampling.feature_set} at {sampling.clock}, was {was[:2]} and {len(was[2])} names.",
         )
+    return names
 
 
-def _ranges_of(payload: Mapping[str, Any]) -> tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.float64]]]:
+def _ranges_of(
+    payload: Mapping[str, Any], names: Sequence[str]
+) -> tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.float64]]]:
     try:
-        pairs = np.array([payload["feature_ranges"][name] for name in FEATURE_NAMES], np.float64).reshape(len(FEATURE_NAMES), 2)
+        pairs = np.array([payload["feature_ranges"][name] for name in names], np.float64).reshape(len(names), 2)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleRefusedError("FEATURES_MISMATCH", f"Expected a range for each feature: {error!r}.") from error
     return pairs[:, 0].copy(), pairs[:, 1].copy()
@@ -192,10 +200,10 @@ def _open_predictor(model: bytes) -> Predictor:
         raise BundleRefusedError("PREDICTOR_MISMATCH", str(error)) from error
 
 
-def _check_golden(predictor: Predictor, content: bytes) -> None:
+def _check_golden(predictor: Predictor, content: bytes, width: int) -> None:
     golden = _parse_json(content, "GOLDEN_MALFORMED", "golden vectors")
     try:
-        rows = np.array(golden["rows"], np.float64).reshape(-1, len(FEATURE_NAMES))
+        rows = np.array(golden["rows"], np.float64).reshape(-1, width)
         expected = np.array(golden["probabilities"], np.float64)
         was = predictor.predict(rows)
     except (KeyError, TypeError, ValueError) as error:

@@ -151,7 +151,7 @@ class ModelStore:
             self._probe,
             must_have_passed=must_have_passed,
             loaded_at_us=self._clock.now_us(),
-            sampling_clock=self._market.sampling_of(address.symbol).clock,
+            sampling=self._market.sampling_of(address.symbol),
         )
 
     def _read_public_key(self) -> bytes:

@@ -8,8 +8,9 @@ traced to recorded ticks. Feeds are per account and symbol, as recordings are. A
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,12 +24,14 @@ from serving.recorder import Recorder
 from serving.served_model import LIVE, REPLAY, ModelSlot, ServedModel
 from serving.signal_log import SignalLog
 from serving.symbol_feed import CLOSE, OPEN, FeedStep, Pending, Signal, SymbolFeed
-from serving.tick_batches import SymbolBatch
+from serving.tick_batches import SymbolBatch, interleaved
 from tick_assets.domain.instruments import Market
+from tick_assets.domain.kernel import LEAD_FEATURE_SET, OnlineKernel
 from tick_assets.domain.ticks import DAY_US, Int64Array, Ticks
 
 MAX_REPLAYS = 64
 REPLAYED_SHOWN = 200
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 @dataclass
@@ -71,6 +74,7 @@ class SignalService:
         self.live = live
         self.feeds: dict[tuple[str, str], SymbolFeed] = {}
         self.replays: dict[str, Replay] = {}
+        self._followers = followers_of(market)
         self._clock = clock
         self._models = models
         self._recorder = recorder
@@ -102,11 +106,12 @@ class SignalService:
         integers, sizes = np.ones(1, np.int64), np.ones(1)
         feed.take(Ticks(integers, integers, integers, sizes, sizes), (), None)
         feed.take_one((2, 1, 1, 1.0, 1.0), (), None)
+        OnlineKernel("", 1, feature_set=LEAD_FEATURE_SET).push_leader(1, 1, 1)
 
     def take_live(self, batches: list[SymbolBatch], account: str) -> TakenTicks:
         """Take live ticks; refused ones are named by their place in the request."""
         taken, now_us = TakenTicks(), self._clock.now_us()
-        for batch in batches:
+        for batch in interleaved(batches):
             if len(batch.rows) == 1:
                 self._take_live_one(batch, account, now_us, taken)
             else:
@@ -117,9 +122,9 @@ class SignalService:
     def take_replay(self, batches: list[SymbolBatch], replay_id: str, candidate: ServedModel | None) -> TakenTicks:
         """Take ticks of a replay on event time; no tick is recorded and nothing is published, its signals are evidence of their own."""
         replay, taken = self._replay(replay_id, candidate), TakenTicks()
-        for batch in batches:
+        for batch in interleaved(batches):
             symbol = batch.instrument.symbol
-            feed = replay.feeds.setdefault(symbol, SymbolFeed(batch.instrument))
+            feed = self._linked(replay.feeds, str, symbol)
             step = feed.take(batch.ticks, self._replay_slots(replay, symbol), None)
             replay.ticks += len(batch.rows)
             taken.accepted += len(batch.rows) - len(step.refused)
@@ -205,10 +210,15 @@ class SignalService:
         return documents
 
     def _feed(self, account: str, symbol: str) -> SymbolFeed:
-        key = (account, symbol)
-        if key not in self.feeds:
-            self.feeds[key] = SymbolFeed(self.market.instruments[symbol])
-        return self.feeds[key]
+        return self._linked(self.feeds, lambda name: (account, name), symbol)
+
+    def _linked(self, feeds: dict[_Key, SymbolFeed], key_of: Callable[[str], _Key], symbol: str) -> SymbolFeed:
+        """Return the feed of a symbol among these; a new one is linked to those of the symbols that it leads."""
+        key = key_of(symbol)
+        if key not in feeds:
+            feed = feeds[key] = SymbolFeed(self.market.instruments[symbol])
+            feed.followers = [self._linked(feeds, key_of, follower) for follower in self._followers.get(symbol, ())]
+        return feeds[key]
 
     def _replay(self, replay_id: str, candidate: ServedModel | None) -> Replay:
         replay = self.replays.get(replay_id)
@@ -249,6 +259,15 @@ class SignalService:
             self._metrics.signals.labels(symbol, signal.action, signal.mode).inc()
             for reason in signal.reasons:
                 self._metrics.signal_reasons.labels(reason).inc()
+
+
+def followers_of(market: Market) -> dict[str, tuple[str, ...]]:
+    """Return the symbols that each leader leads."""
+    leaders = {instrument.sampling.leader for instrument in market.instruments.values() if instrument.sampling.leader}
+    return {
+        leader: tuple(symbol for symbol, instrument in market.instruments.items() if instrument.sampling.leader == leader)
+        for leader in leaders
+    }
 
 
 def _pending_of(document: dict[str, Any], feed: SymbolFeed) -> Pending:

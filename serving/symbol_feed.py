@@ -26,7 +26,7 @@ from serving.clock import date_of, iso_of
 from serving.served_model import LIVE, REPLAY, ModelSlot
 from tick_assets.domain import signals as rules
 from tick_assets.domain.instruments import Instrument
-from tick_assets.domain.kernel import FEATURE_NAMES, REASONS, SIGMA_INDEX, WARM_UP_S, KernelBatch, OnlineKernel
+from tick_assets.domain.kernel import REASONS, SIGMA_INDEX, WARM_UP_S, KernelBatch, OnlineKernel
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.ticks import DAY_US, Int64Array, Ticks
 
@@ -132,7 +132,10 @@ class SymbolFeed:
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
-        self.kernel = OnlineKernel(instrument.symbol, instrument.price_factor, instrument.sampling.clock)
+        sampling = instrument.sampling
+        self.kernel = OnlineKernel(instrument.symbol, instrument.price_factor, sampling.clock, sampling.feature_set)
+        self.followers: list[SymbolFeed] = []
+        """The feeds of the symbols that this one leads; its valid ticks go to them too."""
         self.last_ts_us = 0
         self.pending: list[Pending] = []
         self._day = -1
@@ -144,6 +147,7 @@ class SymbolFeed:
         for part in split_days(ticks):
             self._open_day(int(part.ts_us[0]) // DAY_US)
             batch = self.kernel.push_many(part)
+            self._lead(part, batch)
             self._cold_rows(part, np.flatnonzero(batch.reason == 0))
             self.last_ts_us = max(self.last_ts_us, int(part.ts_us.max()))
 
@@ -162,6 +166,7 @@ class SymbolFeed:
     def _take_day(self, ticks: Ticks, slots: Sequence[ModelSlot], now_us: int | None, blocked: Sequence[str]) -> FeedStep:
         first_seq = self._open_day(int(ticks.ts_us[0]) // DAY_US)
         batch = self.kernel.push_many(ticks)
+        self._lead(ticks, batch)
         self.last_ts_us = max(self.last_ts_us, int(ticks.ts_us.max()))
         return self._say(ticks, batch, first_seq, slots, now_us, blocked)
 
@@ -170,15 +175,27 @@ class SymbolFeed:
         ts_us = row[0]
         first_seq = self._open_day(ts_us // DAY_US)
         step = self.kernel.push(*row)
+        if self.followers and step.reason == 0:
+            self._lead_by(row)
         self.last_ts_us = max(self.last_ts_us, ts_us)
         is_cold = self._first_us < 0 or ts_us - self._first_us < WARM_UP_S * 1_000_000
         is_quiet = step.reason == 0 and not step.sampled and not is_cold
         if is_quiet and not any(ts_us >= (pending.signal.exit_at_us or 0) for pending in self.pending):
             return _NOTHING
         sampled = [] if step.features is None else [step.features]
-        features = np.array(sampled).reshape(len(sampled), len(FEATURE_NAMES))
+        features = np.array(sampled).reshape(len(sampled), len(self.kernel.feature_names))
         batch = KernelBatch(np.array([step.reason], np.int8), np.zeros(len(sampled), np.int64), features)
         return self._say(to_ticks([row]), batch, first_seq, slots, now_us, blocked)
+
+    def _lead(self, ticks: Ticks, batch: KernelBatch) -> None:
+        """Hand the valid ticks on to the followers."""
+        if self.followers:
+            for row in zip(*(column.tolist() for column in ticks.take(batch.reason == 0).columns), strict=True):
+                self._lead_by(row)
+
+    def _lead_by(self, row: TickRow) -> None:
+        for follower in self.followers:
+            follower.kernel.push_leader(*row[:3])
 
     def _say(
         self,

@@ -24,7 +24,7 @@ from serving.object_store import InMemoryObjectStore
 from serving.predictor import BoosterPredictor
 from serving.settings import ServiceSettings
 from tick_assets.domain import passports
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK
+from tick_assets.domain.kernel import FEATURE_SET, SAMPLING_CLOCK, feature_names
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.ticks import Ticks
 
@@ -44,10 +44,10 @@ class TrustingProbe(ModelProbe):
         return ""
 
 
-def train_tiny_model(seed: int) -> bytes:
+def train_tiny_model(seed: int, feature_set: str = FEATURE_SET) -> bytes:
     """Return the JSON of a model that knows nothing."""
     rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(200, len(FEATURE_NAMES))).astype(np.float32)
+    rows = rng.normal(size=(200, len(feature_names(feature_set)))).astype(np.float32)
     target = (rows[:, 0] + rng.normal(size=200) > 0).astype(np.float32)
     booster = xgb.train({"objective": "binary:logistic", "max_depth": 2, "nthread": 1, "seed": seed}, xgb.DMatrix(rows, target), 3)
     return bytes(booster.save_raw("json"))
@@ -63,6 +63,7 @@ class BundleSpec:
     is_passed: bool = True
     strategy: Strategy = field(default_factory=lambda: Strategy(threshold=0.5))
     feature_range: tuple[float, float] = (-1e12, 1e12)
+    feature_set: str = FEATURE_SET
     payload: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -73,18 +74,19 @@ class ModelShop:
     store: InMemoryObjectStore
     private_key: bytes
     public_key: bytes
-    models: dict[int, bytes] = field(default_factory=dict)
+    models: dict[tuple[int, str], bytes] = field(default_factory=dict)
 
-    def model(self, seed: int) -> bytes:
-        """Return a tiny model, trained once a seed."""
-        if seed not in self.models:
-            self.models[seed] = train_tiny_model(seed)
-        return self.models[seed]
+    def model(self, seed: int, feature_set: str = FEATURE_SET) -> bytes:
+        """Return a tiny model of a feature set, trained once a seed."""
+        key = (seed, feature_set)
+        if key not in self.models:
+            self.models[key] = train_tiny_model(*key)
+        return self.models[key]
 
     def files(self, spec: BundleSpec) -> dict[str, bytes]:
         """Return the three files of a bundle."""
-        model = self.model(spec.seed)
-        rows = np.random.default_rng(0).normal(size=(5, len(FEATURE_NAMES)))
+        model = self.model(spec.seed, spec.feature_set)
+        rows = np.random.default_rng(0).normal(size=(5, len(feature_names(spec.feature_set))))
         golden = {"rows": rows.tolist(), "probabilities": BoosterPredictor(model).predict(rows).tolist()}
         passport = passports.sign(_payload(spec, model), self.private_key)
         return {"model.json": model, "passport.json": json.dumps(passport).encode(), "golden.json": json.dumps(golden).encode()}
@@ -116,9 +118,9 @@ def _payload(spec: BundleSpec, model: bytes) -> dict[str, Any]:
         "version": spec.version,
         "model_id": f"{spec.symbol}.{spec.strategy.name}@{spec.version}",
         "model_sha256": passports.sha256_hex(model),
-        "feature_set": FEATURE_SET,
-        "features": list(FEATURE_NAMES),
-        "feature_ranges": {name: list(spec.feature_range) for name in FEATURE_NAMES},
+        "feature_set": spec.feature_set,
+        "features": list(feature_names(spec.feature_set)),
+        "feature_ranges": {name: list(spec.feature_range) for name in feature_names(spec.feature_set)},
         "sampling_clock": SAMPLING_CLOCK,
         "price_factor": PRICE_FACTOR,
         "digits": 5,

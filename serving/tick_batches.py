@@ -7,9 +7,10 @@ A request that is wrong in shape is refused whole, before anything of it is take
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate, groupby
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from serving.clock import us_of
 from serving.problems import Problem
 from serving.symbol_feed import TickRow, to_ticks
 from tick_assets.domain.instruments import Instrument
+from tick_assets.domain.leaders import SETTLED_S
 from tick_assets.domain.ticks import Ticks
 
 GRID_TOLERANCE_POINTS = 1e-6
@@ -37,6 +39,27 @@ class SymbolBatch:
     @property
     def ticks(self) -> Ticks:
         return to_ticks(self.rows)
+
+
+def interleaved(batches: list[SymbolBatch]) -> list[SymbolBatch]:
+    """Return the batches, cut every `SETTLED_S` seconds and put in the order of time where one symbol leads another.
+
+    A follower reads what its leader said in whole seconds that ended so long ago; cut like this, it has arrived whichever comes first.
+    """
+    symbols = {batch.instrument.symbol for batch in batches}
+    if not any(batch.instrument.sampling.leader in symbols for batch in batches):
+        return batches
+    parts = [(piece, part) for batch in batches for piece, part in _cut(batch)]
+    return [part for _, part in sorted(parts, key=lambda item: item[0])]
+
+
+def _cut(batch: SymbolBatch) -> Iterator[tuple[int, SymbolBatch]]:
+    """Yield the rows of one piece of time after the other; a row that is late stays behind those that came before it."""
+    newest = accumulate((row[0] for row in batch.rows), max)
+    pieces = [ts_us // (SETTLED_S * 1_000_000) for ts_us in newest]
+    for piece, places in groupby(range(len(pieces)), key=pieces.__getitem__):
+        chosen = list(places)
+        yield piece, SymbolBatch(batch.instrument, [batch.index[i] for i in chosen], [batch.rows[i] for i in chosen])
 
 
 class _TickError(ValueError):

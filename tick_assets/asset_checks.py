@@ -107,13 +107,13 @@ def every_event_is_a_tick(context: dg.AssetCheckExecutionContext, road: Road, sc
     description="Made again from ticks up to each event, and beside another future, every feature is the stored one, bit for bit.",
 )
 def features_know_no_future(context: dg.AssetCheckExecutionContext, road: Road, scope: Scope) -> dg.AssetCheckResult:
-    from tick_assets.domain.leak_firewall import examine_events, kernel_of_clean_ticks
-    from tick_assets.lakehouse.leak_samples import read_samples
+    from tick_assets.domain.leak_firewall import examine_events, kernel_of
+    from tick_assets.lakehouse.leak_samples import read_others, read_samples
 
-    samples = read_samples(road.lakehouse, scope.active(road.settings), dates_of(context.partition_keys), road.market)
-    return _leak_result(
-        {each.symbol: examine_events(each, kernel_of_clean_ticks(road.market.instrument(each.symbol).sampling.clock)) for each in samples}
-    )
+    samples = read_samples(road.lakehouse, road.market, scope.active(road.settings), dates_of(context.partition_keys))
+    kernels = {each.symbol: kernel_of(road.market.sampling_of(each.symbol)) for each in samples}
+    others = {each.symbol: read_others(road.lakehouse, road.market, each) for each in samples}
+    return _leak_result({each.symbol: examine_events(each, kernels[each.symbol], others[each.symbol]) for each in samples})
 
 
 @dg.asset_check(
@@ -129,7 +129,7 @@ def labels_know_no_future(context: dg.AssetCheckExecutionContext, road: Road, sc
     from tick_assets.domain.signals import strategy_of
     from tick_assets.lakehouse.leak_samples import read_samples
 
-    samples = read_samples(road.lakehouse, scope.active(road.settings), dates_of(context.partition_keys), road.market)
+    samples = read_samples(road.lakehouse, road.market, scope.active(road.settings), dates_of(context.partition_keys))
     strategies = {each.symbol: strategy_of(road.market.instrument(each.symbol)) for each in samples}
     labellers = {each.symbol: labeller_of(each.symbol, road.market, strategies[each.symbol]) for each in samples}
     return _leak_result(

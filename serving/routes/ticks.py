@@ -103,9 +103,9 @@ async def _candidate(
     running = parts.signals.replays.get(replay_id or caller.name)
     if running and running.candidate and running.candidate.version == version:
         return running.candidate
-    symbols = sorted({batch.instrument.symbol for batch in batches})
+    symbols = sorted({batch.instrument.symbol for batch in batches} - {batch.instrument.sampling.leader for batch in batches})
     if len(symbols) != 1:
-        raise Problem(422, "CANDIDATE_SYMBOL", "Expected ticks of one symbol to replay a candidate.")
+        raise Problem(422, "CANDIDATE_SYMBOL", "Expected ticks of one symbol, or of it and its leader, to replay a candidate.")
     try:
         return await anyio.to_thread.run_sync(parts.models.open_candidate, symbols[0], strategy, version)
     except BundleRefusedError as error:

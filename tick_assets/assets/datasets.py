@@ -83,8 +83,10 @@ def _pin_published(road: Road, symbol: str) -> datasets.Dataset:
         first,
         last,
         datasets.view_sql_sha256(DBT_PROJECT.project_dir),
+        feature_set=instrument.sampling.feature_set,
         label_set=label_set_of(strategy_of(instrument)),
         completeness=complete,
         sampling_clock=instrument.sampling.clock,
+        leader=instrument.sampling.leader,
     )
     return datasets.create(road.lakehouse, road.object_store, request)

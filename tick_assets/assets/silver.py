@@ -115,13 +115,17 @@ def sample_events(context: dg.AssetExecutionContext, road: Road, scope: Scope, s
         writing(road.lakehouse, tables, symbols, dates, run, context.log.info) as lock,
     ):
         partitions = silver.Partitions(symbols, dates, {})
+        unled = silver.days_without_leader(road.lakehouse, partitions, road.market)
+        if unled:
+            context.log.warning(f"event=leader_not_published days={len(unled)} first={unled[0]}: the leader's features are NaN there")
         files = silver.event_files(spark.runner, road.lakehouse, partitions, road.market)
         staged = [stage(road.lakehouse, name, files[name], symbols, dates, run) for name in (silver.FEATURES, silver.LABELS)]
         for each in staged:
             audit_outside(road.lakehouse, each)
         snapshots = {each.table: publish(road.lakehouse, each, lock) for each in staged}
         counts = silver.count_days(road.lakehouse, [each.table for each in staged], partitions)
+    said = {"days_without_leader": table(unled)} if unled else {}
     for name in ("features", "labels"):
         rows = [row for row in counts if row["table"] == f"silver.{name}"]
         shown = day_rows(rows, dates) | {"snapshots": str(snapshots), "rows_per_day": day_plot(name, rows)}
-        yield dg.MaterializeResult(asset_key=["silver", name], metadata=report.metadata() | shown)
+        yield dg.MaterializeResult(asset_key=["silver", name], metadata=report.metadata() | shown | (said if name == "features" else {}))

@@ -16,7 +16,7 @@ def app_commands(app: typer.Typer) -> None:
 
 
 def features(as_json: JsonOption = False) -> None:
-    """List every feature with its unit, formula, memory in seconds and source."""
+    """List every feature with its unit, formula, memory in seconds and ticks, and source."""
     from tick_assets.domain.features import to_rows
 
     rows = to_rows()

@@ -22,8 +22,9 @@ from tick_assets.cli.trade import recorded_day_loader
 
 if TYPE_CHECKING:
     from execution.disturbance import DisturbedRun
-    from execution.simulate import SimulatedTrade
-    from execution.trader import DayTicks, TradedDay
+    from execution.orders import Quote
+    from execution.simulate import SimulatedTrade, TickColumns
+    from execution.trader import DayTicks, TickLoader, TradedDay
     from tick_assets.domain.attribution import Attribution
     from tick_assets.domain.dataset import TrainingSet
     from tick_assets.domain.instruments import Market
@@ -102,13 +103,14 @@ def replay(
     at = day.date()
     with road_errors(), deployment_errors():
         bench = open_bench(settings)
-        recorded = recorded_day_loader(settings)(symbol, at)
-        events = _batch_events(bench, recorded, at, report)
+        load = recorded_day_loader(settings)
+        recorded, leader = load(symbol, at), _leader_day(bench, load, symbol, at, report)
+        events = _batch_events(bench, recorded, leader, at, report)
         chosen = _spokesman(settings, bench, symbol, strategy)
         report(f"model: {chosen.model_id}" if chosen else "model: none is deployed and none was judged; features alone are compared")
         if stochastic and chosen is None:
             raise CommandError("Expected a model with --stochastic, was none deployed or judged. Run `tick train` first.")
-        replayed = _through_service(settings, recorded, chosen, report)
+        replayed = _through_service(settings, recorded, leader, chosen, report)
     counts, mismatches = compare(events, replayed, chosen, bench)
     rough = None
     if stochastic and chosen is not None and not mismatches:
@@ -222,33 +224,48 @@ def attribution_rows(rough: StochasticRun) -> list[dict[str, Any]]:
     ]
 
 
-def _batch_events(bench: Bench, recorded: DayTicks, day: date, report: Any) -> TrainingSet:
+def _leader_day(bench: Bench, load: TickLoader, symbol: str, day: date, report: Any) -> DayTicks | None:
+    """Return the recorded date of the symbol's leader, None without a leader or a recording of it."""
+    leader = bench.market.sampling_of(symbol).leader
+    if not leader:
+        return None
+    try:
+        return load(leader, day)
+    except CommandError:
+        report(f"the leader {leader} has no recorded ticks on {day}: its features are unknown")
+        return None
+
+
+def _batch_events(bench: Bench, recorded: DayTicks, leader: DayTicks | None, day: date, report: Any) -> TrainingSet:
     """Return the published rows of the date; where it is not published, what the kernel makes of the raw rows."""
     from tick_assets.domain.dataset import training_set
     from tick_assets.lakehouse.published_days import read_published_day
 
-    published = read_published_day(bench.lakehouse, recorded.symbol, day, bench.market.sampling_of(recorded.symbol).clock)
+    published = read_published_day(bench.lakehouse, recorded.symbol, day, bench.market.sampling_of(recorded.symbol))
     if published is not None:
         return training_set(recorded.symbol, [published])
     report(f"{recorded.symbol} {day} is not published: compared with the kernel over the raw rows")
-    return training_set(recorded.symbol, [_kernel_day(bench, recorded, day)])
+    return training_set(recorded.symbol, [_kernel_day(bench, recorded, leader, day)])
 
 
-def _kernel_day(bench: Bench, recorded: DayTicks, day: date) -> Any:
+def _kernel_day(bench: Bench, recorded: DayTicks, leader: DayTicks | None, day: date) -> Any:
     import numpy as np
 
     from tick_assets.domain.kernel import run_kernel
     from tick_assets.domain.replays import unlabelled_day
-    from tick_assets.domain.ticks import Ticks
+    from tick_assets.domain.ticks import Ticks, empty_ticks
 
-    raw = recorded.recorded
-    ticks = Ticks(raw.ts_us, raw.bid_points, raw.ask_points, raw.bid_size, raw.ask_size)
+    def columns(of: TickColumns) -> Ticks:
+        return Ticks(of.ts_us, of.bid_points, of.ask_points, of.bid_size, of.ask_size)
+
+    ticks = columns(recorded.recorded)
     instrument = bench.market.instrument(recorded.symbol)
-    clock = instrument.sampling.clock
-    batch = run_kernel(ticks, instrument.price_factor, (day - date(1970, 1, 1)).days, clock)
+    sampling, number = instrument.sampling, (day - date(1970, 1, 1)).days
+    beside = (columns(leader.clean) if leader else empty_ticks()) if sampling.leader else None
+    batch = run_kernel(ticks, instrument.price_factor, number, sampling.clock, beside, sampling.feature_set)
     valid = batch.reason == 0
     rows = (np.cumsum(valid) - 1)[batch.event_row].astype(np.int64)
-    return unlabelled_day(day.isoformat(), ticks.take(valid), batch.event_row, rows, batch.features, batch.sigma_points, clock)
+    return unlabelled_day(day.isoformat(), ticks.take(valid), batch.event_row, rows, batch.features, batch.sigma_points, sampling)
 
 
 def _spokesman(settings: Settings, bench: Bench, symbol: str, strategy: str) -> Spokesman | None:
@@ -295,8 +312,26 @@ def _opened(settings: Settings, bench: Bench, symbol: str, strategy: str, versio
     return Spokesman(payload["model_id"], query, speaker)
 
 
-def _through_service(settings: Settings, recorded: DayTicks, chosen: Spokesman | None, report: Any) -> Replayed:
-    """Trade the date on the simulated terminal with what the service says; its order events stay here, so nothing is kept of them."""
+@dataclass
+class LeaderQuotes:
+    """The leader's quotes of a date, handed out in step with the follower's."""
+
+    quotes: Sequence[Quote]
+    taken: int = 0
+
+    def until(self, last: datetime) -> Sequence[Quote]:
+        """Return the quotes that were not handed out yet and are not later than a stamp."""
+        begin = self.taken
+        while self.taken < len(self.quotes) and self.quotes[self.taken].ts_event <= last:
+            self.taken += 1
+        return self.quotes[begin : self.taken]
+
+
+def _through_service(settings: Settings, recorded: DayTicks, leader: DayTicks | None, chosen: Spokesman | None, report: Any) -> Replayed:
+    """Trade the date on the simulated terminal with what the service says; its order events stay here, so nothing is kept of them.
+
+    The service gets the leader's recorded quotes beside the symbol's; what it says of the leader is left out.
+    """
     import httpx
 
     from execution.journal import Journal
@@ -304,6 +339,7 @@ def _through_service(settings: Settings, recorded: DayTicks, chosen: Spokesman |
     from execution.ports import ServiceUnavailableError
     from execution.service_client import HttpSignalService, to_wire
     from execution.signals import Signal, parse_signal
+    from execution.simulate import quotes_of
     from execution.trader import trade_day
 
     class RecordingService(HttpSignalService):
@@ -315,9 +351,11 @@ def _through_service(settings: Settings, recorded: DayTicks, chosen: Spokesman |
             self.documents: list[dict[str, Any]] = []
 
         def post_ticks(self, quotes: Sequence[Any]) -> list[Signal]:
-            answer = self._post("/v1/ticks", {"ticks": [to_wire(quote) for quote in quotes]}, self.query)
-            self.documents.extend(answer["signals"])
-            return [parse_signal(values) for values in answer["signals"]]
+            sent = [*beside.until(quotes[-1].ts_event), *quotes]
+            answer = self._post("/v1/ticks", {"ticks": [to_wire(quote) for quote in sent]}, self.query)
+            said = [values for values in answer["signals"] if values["symbol"] == recorded.symbol]
+            self.documents.extend(said)
+            return [parse_signal(values) for values in said]
 
         def report(self, events: Sequence[Mapping[str, Any]]) -> None:
             pass
@@ -326,6 +364,8 @@ def _through_service(settings: Settings, recorded: DayTicks, chosen: Spokesman |
     query = {"mode": "replay", "replay_id": replay_id, **(chosen.query if chosen else {})}
     key = settings.secrets.api_keys["pipeline"].get_secret_value()
     market = parse_market_file(settings.market_path.read_text())
+    led_by = list(quotes_of(leader.symbol, leader.recorded, market.symbol(leader.symbol).price_factor)) if leader else []
+    beside = LeaderQuotes(led_by)
     with httpx.Client(base_url=settings.service_address, headers={"X-API-Key": key}, timeout=60.0) as client:
         service = RecordingService(client, query)
         try:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_SET, LEAD_FEATURE_SET, SAMPLING_CLOCK, feature_names, run_kernel
+from tick_assets.domain.kernel import FEATURE_SET, SAMPLING_CLOCK, feature_names, run_kernel
 from tick_assets.domain.labels import label_events
 from tick_assets.domain.signals import Strategy, event_id
 from tick_assets.domain.ticks import Float64Array, Int64Array, Ticks
@@ -166,7 +166,8 @@ def day_from_ticks(symbol: str, date: str, raw: Ticks, market: Market, strategy:
         raise ValueError(
             f"Expected clean ticks of the leader {instrument.sampling.leader or 'none'} of {symbol}, was {leader is not None}."
         )
-    batch = run_kernel(raw, instrument.price_factor, clock=instrument.sampling.clock, leader=leader)
+    sampling = instrument.sampling
+    batch = run_kernel(raw, instrument.price_factor, clock=sampling.clock, leader=leader, feature_set=sampling.feature_set)
     valid = batch.reason == 0
     clean = raw.take(valid)
     event_row = (np.cumsum(valid) - 1)[batch.event_row].astype(np.int64)
@@ -186,6 +187,6 @@ def day_from_ticks(symbol: str, date: str, raw: Ticks, market: Market, strategy:
         long_net_bps=long_net_bps,
         short_net_bps=short_net_bps,
         ts_label_end_us=ts_label_end_us,
-        clock=instrument.sampling.clock,
-        feature_set=FEATURE_SET if leader is None else LEAD_FEATURE_SET,
+        clock=sampling.clock,
+        feature_set=sampling.feature_set,
     )

@@ -10,6 +10,7 @@ Mid prices and moves are in points, so every window sum of squares, ticks or spr
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from typing import Any, NamedTuple
 
 import numba as nb
 
+from tick_assets.domain.city_hours import in_london, in_new_york, weekday_of
 from tick_assets.domain.kernel_state import (
+    ACCEPTED,
     CLOSES,
     EWMA_10,
     EWMA_30,
@@ -25,10 +28,14 @@ from tick_assets.domain.kernel_state import (
     LEADER_MID,
     LEADER_SECOND,
     MASK,
+    NO_EXTRAS,
     RING_S,
     SECOND,
     SPREADS,
+    TICK_MIDS,
     TICKS,
+    WITH_LEADER,
+    WITH_MICRO,
     imbalance_of,
 )
 from tick_assets.domain.leaders import CARRIED_S, SETTLED_S, settled_close
@@ -43,7 +50,7 @@ class Event(NamedTuple):
     """A sampled tick and the state after it. `second` counts within the date, `mid` and prices are in points.
 
     `moves_<window>` is the sum of squared one-second moves of the mid, `ticks_<window>` the number of valid ticks and `spreads_5m` the sum
-    of their spreads: windows that several features share are summed once.
+    of their spreads: windows that several features share are summed once. `accepted` counts the date's valid ticks.
     """
 
     ts_us: int
@@ -64,6 +71,7 @@ class Event(NamedTuple):
     imbalance_90s: float
     leader_second: int
     leader_mid: float
+    accepted: int
     grid: Float64Array
 
 
@@ -97,6 +105,7 @@ def observe(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size):  # typ
         floats[EWMA_90],
         integers[LEADER_SECOND],
         floats[LEADER_MID],
+        integers[ACCEPTED],
         grid,
     )
 
@@ -240,15 +249,61 @@ def leader_gap_1m_bps(event: Event) -> float:
     return _leader_return_bps(event, 60) - _log_return_bps(event, 60)  # type: ignore[no-any-return]
 
 
+@nb.njit(nogil=True)
+def _tick_return_bps(event, ticks):  # type: ignore[no-untyped-def]
+    if event.accepted <= ticks:
+        return math.nan
+    return math.log(event.mid / event.grid[TICK_MIDS, (event.accepted - 1 - ticks) & MASK]) * 1e4
+
+
+@nb.njit(nogil=True)
+def log_return_20_ticks_bps(event: Event) -> float:
+    return _tick_return_bps(event, 20)  # type: ignore[no-any-return]
+
+
+@nb.njit(nogil=True)
+def log_return_100_ticks_bps(event: Event) -> float:
+    return _tick_return_bps(event, 100)  # type: ignore[no-any-return]
+
+
+@nb.njit(nogil=True)
+def is_london(event: Event) -> float:
+    return 1.0 if in_london(event.ts_us) else 0.0
+
+
+@nb.njit(nogil=True)
+def is_new_york(event: Event) -> float:
+    return 1.0 if in_new_york(event.ts_us) else 0.0
+
+
+@nb.njit(nogil=True)
+def is_session_overlap(event: Event) -> float:
+    return 1.0 if in_london(event.ts_us) and in_new_york(event.ts_us) else 0.0
+
+
+@nb.njit(nogil=True)
+def day_of_week_sin(event: Event) -> float:
+    return math.sin(2.0 * math.pi * weekday_of(event.ts_us // DAY_US) / 7.0)
+
+
+@nb.njit(nogil=True)
+def day_of_week_cos(event: Event) -> float:
+    return math.cos(2.0 * math.pi * weekday_of(event.ts_us // DAY_US) / 7.0)
+
+
 @dataclass(frozen=True)
 class Feature:
-    """One registry line: the compiled function, the unit of its value, its formula, how far back it looks and where it is from."""
+    """One registry line: the compiled function, the unit of its value, its formula, how far back it looks and where it is from.
+
+    It looks back `memory_s` seconds, and over `memory_ticks` valid ticks of the date, before which it is unknown (NaN).
+    """
 
     function: Callable[[Event], float]
     unit: str
     formula: str
     memory_s: int
     source: str
+    memory_ticks: int = 0
 
     @property
     def name(self) -> str:
@@ -259,6 +314,9 @@ _RV = "realized volatility, Andersen & Bollerslev 1998"
 _IMBALANCE = "queue imbalance, Cont, Kukanov & Stoikov 2014"
 _INTENSITY = "quote intensity, Dacorogna et al. 2001, ch. 3"
 _CLOCK = "cyclic coding of the time of day"
+_WEEK = "cyclic coding of the day of the week"
+_TICK_TIME = "tick time, Dacorogna et al. 2001, ch. 3"
+_SESSIONS = "session windows of `domain.sessions`, daylight saving time of the city"
 _LEAD_LAG = "lead-lag of quotes, Hayashi & Yoshida 2005; settled seconds are ours"
 _EWMA_MEMORY = 10
 """An exponentially weighted mean counts as ten half-lives."""
@@ -292,8 +350,24 @@ LEADER: tuple[Feature, ...] = (
     Feature(leader_gap_1m_bps, "bps", "leader_log_return_1m_bps - log_return_1m_bps", 63 + CARRIED_S, _LEAD_LAG),
 )
 
-FEATURE_SET, LEAD_FEATURE_SET = "base_v1", "lead_v1"
-FEATURE_SETS: dict[str, tuple[Feature, ...]] = {FEATURE_SET: BASE_V1, LEAD_FEATURE_SET: (*BASE_V1, *LEADER)}
+MICRO: tuple[Feature, ...] = (
+    Feature(log_return_20_ticks_bps, "bps", "ln(mid / mid 20 valid ticks ago) * 1e4", 0, _TICK_TIME, 20),
+    Feature(log_return_100_ticks_bps, "bps", "ln(mid / mid 100 valid ticks ago) * 1e4", 0, _TICK_TIME, 100),
+    Feature(is_london, "0 or 1", "1 on a working day of London from 08:00 to 17:00 there", 0, _SESSIONS),
+    Feature(is_new_york, "0 or 1", "1 on a working day of New York from 08:00 to 17:00 there", 0, _SESSIONS),
+    Feature(is_session_overlap, "0 or 1", "is_london * is_new_york", 0, _SESSIONS),
+    Feature(day_of_week_sin, "-1 to 1", "sin(2 pi * weekday of the UTC date / 7), Monday 0", 0, _WEEK),
+    Feature(day_of_week_cos, "-1 to 1", "cos(2 pi * weekday of the UTC date / 7), Monday 0", 0, _WEEK),
+)
+
+FEATURE_SET, LEAD_FEATURE_SET, MICRO_FEATURE_SET = "base_v1", "lead_v1", "micro_v1"
+FEATURE_SETS: dict[str, tuple[Feature, ...]] = {
+    FEATURE_SET: BASE_V1,
+    LEAD_FEATURE_SET: (*BASE_V1, *LEADER),
+    MICRO_FEATURE_SET: (*BASE_V1, *MICRO),
+}
+"""A new set goes to the end: `silver.features` has its columns in this order, and adds none in between."""
+EXTRAS_OF = {FEATURE_SET: NO_EXTRAS, LEAD_FEATURE_SET: WITH_LEADER, MICRO_FEATURE_SET: WITH_MICRO}
 
 
 def names_of(features: Sequence[Feature]) -> tuple[str, ...]:
@@ -304,6 +378,13 @@ def names_of(features: Sequence[Feature]) -> tuple[str, ...]:
     return names
 
 
+def feature_names(feature_set: str) -> tuple[str, ...]:
+    """Return the names of a feature set, in order; an unknown one is a `ValueError`."""
+    if feature_set not in FEATURE_SETS:
+        raise ValueError(f"Expected a feature set of {', '.join(FEATURE_SETS)}, was {feature_set!r}. See `tick features`.")
+    return names_of(FEATURE_SETS[feature_set])
+
+
 def to_rows() -> list[dict[str, str | int]]:
     """Return each feature once, with the sets that hold it."""
     rows: dict[str, dict[str, str | int]] = {}
@@ -311,7 +392,8 @@ def to_rows() -> list[dict[str, str | int]]:
         for feature in features:
             row = rows.setdefault(feature.name, {"name": feature.name, "sets": ""})
             row["sets"] = f"{row['sets']} {name}".strip()
-            row |= {"unit": feature.unit, "formula": feature.formula, "memory_s": feature.memory_s, "source": feature.source}
+            row |= {"unit": feature.unit, "formula": feature.formula, "memory_s": feature.memory_s}
+            row |= {"memory_ticks": feature.memory_ticks, "source": feature.source}
     return list(rows.values())
 
 
@@ -345,12 +427,11 @@ def _compile_one(values: Sequence[Any], place: int) -> Any:
         return _fill_nothing
     value, fill_others = values[0], _compile_one(values[1:], place + 1)
 
-    @nb.njit(nogil=True)
     def fill(event, out):  # type: ignore[no-untyped-def]
         out[place] = value(event)
         fill_others(event, out)
 
-    return fill
+    return _compiled(fill, values, place)
 
 
 def _compile_four(values: Sequence[Any], place: int) -> Any:
@@ -359,7 +440,6 @@ def _compile_four(values: Sequence[Any], place: int) -> Any:
     first, second, third, fourth = values[:4]
     fill_others = _compile_four(values[4:], place + 4)
 
-    @nb.njit(nogil=True)
     def fill(event, out):  # type: ignore[no-untyped-def]
         out[place] = first(event)
         out[place + 1] = second(event)
@@ -367,7 +447,19 @@ def _compile_four(values: Sequence[Any], place: int) -> Any:
         out[place + 3] = fourth(event)
         fill_others(event, out)
 
-    return fill
+    return _compiled(fill, values, place)
+
+
+def _compiled(fill: Any, values: Sequence[Any], place: int) -> Any:
+    """Compile a part of a row under a name that no other part has.
+
+    Numba tells functions of one name and of equal arguments apart by a number that counts up in each process. Two processes may cache the
+    kernel for different kinds of arrays, and where a third one loads both, the first `fill` of a number stands for every other of it:
+    features then are written to wrong places, or not at all (seen).
+    """
+    names = "|".join(value.__name__ for value in values)
+    fill.__qualname__ = f"fill_{place}_{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+    return nb.njit(nogil=True)(fill)
 
 
 @nb.njit(nogil=True)
@@ -377,6 +469,8 @@ def _fill_nothing(event, out):  # type: ignore[no-untyped-def]
 
 FEATURE_NAMES = names_of(BASE_V1)
 SIGMA_INDEX = FEATURE_NAMES.index("sigma_horizon_points")
-WARM_UP_S = longest_memory_s(FEATURE_SETS[LEAD_FEATURE_SET])
+WARM_UP_S = longest_memory_s((*BASE_V1, *LEADER, *MICRO))
 """The longest feature memory in seconds."""
-fill_base, fill_leader = compile_row(BASE_V1), compile_row(LEADER)
+ALL_FEATURE_NAMES = tuple(dict.fromkeys(feature.name for features in FEATURE_SETS.values() for feature in features))
+"""The names of all sets, each once; those of the first set come first."""
+fill_base, fill_leader, fill_micro = compile_row(BASE_V1), compile_row(LEADER), compile_row(MICRO)

@@ -22,32 +22,38 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from tick_assets.domain import cleaning, clocks, features, kernel_state, leaders
+from tick_assets.domain import city_hours, cleaning, clocks, features, kernel_state, leaders
 from tick_assets.domain.cleaning import REASONS, SPIKE, reason_against
 from tick_assets.domain.clocks import SAMPLING_CLOCK, Clock, is_between, parse_clock, strikes
 from tick_assets.domain.features import (
+    ALL_FEATURE_NAMES,
     BASE_V1,
+    EXTRAS_OF,
     FEATURE_NAMES,
     FEATURE_SET,
     FEATURE_SETS,
     HORIZON_S,
     LEAD_FEATURE_SET,
+    MICRO_FEATURE_SET,
     SIGMA_INDEX,
     WARM_UP_S,
+    feature_names,
     fill_base,
     fill_leader,
-    names_of,
+    fill_micro,
     observe,
 )
 from tick_assets.domain.kernel_state import (
     ACCEPTED,
     DAY,
     DUPLICATE_ROWS,
+    EXTRAS,
     FIRST_TS,
-    HAS_LEADER,
     LAST_TS,
     SEQ,
     SPIKES,
+    WITH_LEADER,
+    WITH_MICRO,
     State,
     accept,
     new_state,
@@ -56,12 +62,14 @@ from tick_assets.domain.leaders import take_leader
 from tick_assets.domain.ticks import DAY_US, MALFORMED_TS, Float64Array, Int64Array, Ticks, empty_ticks
 
 __all__ = [
+    "ALL_FEATURE_NAMES",
     "DUPLICATE_ROWS",
     "FEATURE_NAMES",
     "FEATURE_SET",
     "FEATURE_SETS",
     "HORIZON_S",
     "LEAD_FEATURE_SET",
+    "MICRO_FEATURE_SET",
     "REASONS",
     "SAMPLING_CLOCK",
     "SIGMA_INDEX",
@@ -84,8 +92,10 @@ def _sample(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size, out):  
     """Write the features of the tick that was just accepted."""
     event = observe(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size)
     fill_base(event, out)
-    if integers[HAS_LEADER] > 0:
+    if integers[EXTRAS] == WITH_LEADER:
         fill_leader(event, out[_N_BASE:])
+    elif integers[EXTRAS] == WITH_MICRO:
+        fill_micro(event, out[_N_BASE:])
 
 
 @nb.njit(nogil=True)
@@ -125,7 +135,7 @@ def _take_leader_until(integers, floats, grid, place, ts_us, leader):  # type: i
 def _compile_steps(sources: int) -> tuple[Any, Any, Any]:
     """Return (begin a date, take one row, take one quote of the leader) as numba compiles and caches them.
 
-    Numba compares a cached function with its own file only, and these hold code of five modules. `sources` names their text, and a
+    Numba compares a cached function with its own file only, and these hold code of six modules. `sources` names their text, and a
     value that a function closes over is a part of its key in the cache: when a feature changes, it is compiled anew.
     """
 
@@ -184,16 +194,9 @@ def _text_of(*modules: ModuleType) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16) + 1
 
 
-_SOURCES = _text_of(kernel_state, cleaning, clocks, leaders, features)
+_SOURCES = _text_of(kernel_state, cleaning, clocks, leaders, city_hours, features)
 _reset, _advance_one, _push_leader = _compile_steps(_SOURCES)
 _advance_valid_many, _advance_many = _compile_dates(_SOURCES)
-
-
-def feature_names(feature_set: str) -> tuple[str, ...]:
-    """Return the names of a feature set, in order; an unknown one is a `ValueError`."""
-    if feature_set not in FEATURE_SETS:
-        raise ValueError(f"Expected a feature set of {', '.join(FEATURE_SETS)}, was {feature_set!r}. See `tick features`.")
-    return names_of(FEATURE_SETS[feature_set])
 
 
 @dataclass(frozen=True)
@@ -230,16 +233,17 @@ class KernelStep:
 class OnlineKernel:
     """The kernel over a live stream of one symbol; it resets itself at each new UTC date.
 
-    With a leader its features are those of LEAD_FEATURE_SET, and `push_leader` takes the leader's valid quotes.
+    With LEAD_FEATURE_SET `push_leader` takes the leader's valid quotes.
     """
 
-    def __init__(self, symbol: str, price_factor: int, clock: str = SAMPLING_CLOCK, has_leader: bool = False) -> None:
+    def __init__(self, symbol: str, price_factor: int, clock: str = SAMPLING_CLOCK, feature_set: str = FEATURE_SET) -> None:
         self.symbol = symbol
         self.price_factor = price_factor
         self.clock = parse_clock(clock)
-        self.has_leader = has_leader
-        self._state = _state_of(self.clock, has_leader)
-        self._out = np.empty(_width(has_leader))
+        self.feature_names = feature_names(feature_set)
+        self.has_leader = feature_set == LEAD_FEATURE_SET
+        self._state = _state_of(self.clock, feature_set)
+        self._out = np.empty(len(self.feature_names))
 
     @property
     def seq(self) -> int:
@@ -281,7 +285,12 @@ class OnlineKernel:
 
 
 def run_kernel(
-    ticks: Ticks, price_factor: int, day: int | None = None, clock: str = SAMPLING_CLOCK, leader: Ticks | None = None
+    ticks: Ticks,
+    price_factor: int,
+    day: int | None = None,
+    clock: str = SAMPLING_CLOCK,
+    leader: Ticks | None = None,
+    feature_set: str = FEATURE_SET,
 ) -> KernelBatch:
     """Run the kernel over all raw rows of one symbol and date.
 
@@ -290,7 +299,7 @@ def run_kernel(
     symbol's leader on the same date, in time order; then the features are those of LEAD_FEATURE_SET.
     """
     chosen = parse_clock(clock)
-    state = _state_of(chosen, leader is not None)
+    state = _state_of(chosen, _set_beside(leader, feature_set))
     if day is None:
         parsed = ticks.ts_us[ticks.ts_us != MALFORMED_TS]
         day = int(parsed[0]) // DAY_US if len(parsed) else 0
@@ -298,28 +307,36 @@ def run_kernel(
     return _run(state, ticks, chosen, leader)
 
 
-def run_features(ticks: Ticks, clock: str = SAMPLING_CLOCK, leader: Ticks | None = None) -> KernelBatch:
+def run_features(ticks: Ticks, clock: str = SAMPLING_CLOCK, leader: Ticks | None = None, feature_set: str = FEATURE_SET) -> KernelBatch:
     """Run sampling and features over the rows of one date that cleaning kept; equal to `run_kernel` over all of its raw rows.
 
     Refused rows touch no state that features read, so the two agree bit for bit.
     """
     chosen = parse_clock(clock)
-    state = _state_of(chosen, leader is not None)
+    state = _state_of(chosen, _set_beside(leader, feature_set))
     _reset(*state[:3], int(ticks.ts_us[0]) // DAY_US if len(ticks) else 0)
-    rows, out = _event_space(len(ticks), chosen, _width(leader is not None))
+    rows, out = _event_space(len(ticks), chosen, _width(state))
     sampled = _advance_valid_many(*state[:3], *ticks.columns, _columns_of(leader), rows, out)
     return KernelBatch(np.zeros(len(ticks), np.int8), rows[:sampled].copy(), out[:sampled].copy())
 
 
-def _state_of(clock: Clock, has_leader: bool) -> State:
+def _set_beside(leader: Ticks | None, feature_set: str) -> str:
+    """Return the feature set to compute: a leader's ticks make the first one LEAD_FEATURE_SET, which can't do without them."""
+    chosen = LEAD_FEATURE_SET if leader is not None and feature_set == FEATURE_SET else feature_set
+    if (chosen == LEAD_FEATURE_SET) != (leader is not None):
+        raise ValueError(f"Expected a leader's ticks for {LEAD_FEATURE_SET} alone, was {feature_set} with {leader is not None}.")
+    return chosen
+
+
+def _state_of(clock: Clock, feature_set: str) -> State:
     state = new_state()
     clock.set_into(state)
-    state[0][HAS_LEADER] = int(has_leader)
+    state[0][EXTRAS] = EXTRAS_OF[feature_set]
     return state
 
 
-def _width(has_leader: bool) -> int:
-    return len(FEATURE_SETS[LEAD_FEATURE_SET if has_leader else FEATURE_SET])
+def _width(state: State) -> int:
+    return next(len(FEATURE_SETS[name]) for name, extras in EXTRAS_OF.items() if extras == state[0][EXTRAS])
 
 
 def _columns_of(leader: Ticks | None) -> tuple[Int64Array, Int64Array, Int64Array]:
@@ -339,7 +356,7 @@ def _event_space(n: int, clock: Clock, width: int) -> tuple[Int64Array, Float64A
 def _run(state: State, ticks: Ticks, clock: Clock, leader: Ticks | None) -> KernelBatch:
     n = len(ticks)
     reason = np.empty(n, np.int8)
-    rows, out = _event_space(n, clock, _width(bool(state[0][HAS_LEADER] > 0)))
+    rows, out = _event_space(n, clock, _width(state))
     sampled = _advance_many(*state, *ticks.columns, _columns_of(leader), reason, rows, out)
     return KernelBatch(reason, rows[:sampled].copy(), out[:sampled].copy())
 

@@ -23,17 +23,22 @@ MASK = RING_S - 1
 
 DAY, SEQ, SECOND, FIRST_TS, LAST_TS, SPIKES, DUP_COUNT, DUP_TS, ACCEPTED, CLOCK_NEXT = range(10)
 """Slots of the integer state that each date begins anew."""
-CLOCK_KIND, CLOCK_STEP, HAS_LEADER, LEADER_SECOND = range(10, 14)
+CLOCK_KIND, CLOCK_STEP, EXTRAS, LEADER_SECOND = range(10, 14)
 """Slots of the integer state that stay."""
+NO_EXTRAS, WITH_LEADER, WITH_MICRO = range(3)
+"""What a feature set knows beyond the base: nothing, a leader, or ticks and sessions."""
 MID, MOVE, SPREAD, EWMA_10, EWMA_30, EWMA_90, CUSUM_UP, CUSUM_DOWN = range(8)
 """Slots of the float state that each date begins anew."""
 CLOCK_THRESHOLD, LEADER_MID = range(8, 10)
 """Slots of the float state that stay."""
-CLOSES, TICKS, SPREADS, LEADER_CLOSES = range(4)
-"""Rows of the grid; the leader's is the only one that stays at midnight, as leader and follower need not meet it together."""
+CLOSES, TICKS, SPREADS, TICK_MIDS, LEADER_CLOSES = range(5)
+"""Rows of the grid: by second but TICK_MIDS, which is by valid tick and kept for WITH_MICRO alone.
+
+The leader's is the only one that stays at midnight, as leader and follower need not meet it together.
+"""
 
 State = tuple[Int64Array, Float64Array, Float64Array, Int64Array, Float64Array]
-"""(integers, floats, grid[4, RING_S], prices and sizes of the rows of the current stamp)."""
+"""(integers, floats, grid[5, RING_S], prices and sizes of the rows of the current stamp)."""
 
 
 def new_state() -> State:
@@ -41,7 +46,7 @@ def new_state() -> State:
     return (
         np.full(14, -1, np.int64),
         np.zeros(10),
-        np.full((4, RING_S), np.nan),
+        np.full((5, RING_S), np.nan),
         np.zeros((DUPLICATE_ROWS, 2), np.int64),
         np.zeros((DUPLICATE_ROWS, 2)),
     )
@@ -49,7 +54,7 @@ def new_state() -> State:
 
 @nb.njit(nogil=True)
 def reset(integers, floats, grid, day):  # type: ignore[no-untyped-def]  # numba infers
-    """Begin a date; clock and leader stay."""
+    """Begin a date; clock, extras and leader stay."""
     integers[:CLOCK_KIND] = 0
     integers[DAY] = day
     integers[SECOND] = -1
@@ -110,6 +115,8 @@ def accept(integers, floats, grid, ts_us, bid, ask, bid_size, ask_size):  # type
     grid[CLOSES, slot] = mid
     grid[TICKS, slot] += 1.0
     grid[SPREADS, slot] += spread
+    if integers[EXTRAS] == WITH_MICRO:
+        grid[TICK_MIDS, integers[ACCEPTED] & MASK] = mid
     floats[MID] = mid
     integers[LAST_TS] = ts_us
     integers[SPIKES] = 0

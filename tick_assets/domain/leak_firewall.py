@@ -18,11 +18,12 @@ import numpy.typing as npt
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.fit_leakage import FitStep, Score, examine_fits, examine_folds, examine_shuffled
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import SAMPLING_CLOCK, KernelBatch, run_features
+from tick_assets.domain.kernel import FEATURE_SET, SAMPLING_CLOCK, KernelBatch, feature_names, run_features
 from tick_assets.domain.label_leakage import Labeller, examine_labels, examine_telling, labeller_of
 from tick_assets.domain.leak_findings import Examination
-from tick_assets.domain.leakage import History, HistoryKernel, KnownTicks, by_date, examine_features, examine_stored
+from tick_assets.domain.leakage import History, HistoryKernel, KnownTicks, by_date, by_date_led, examine_features, examine_stored
 from tick_assets.domain.passports import canonical_json
+from tick_assets.domain.sampling import Sampling
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.splits import DateSplit, Fold, purged_folds, split_dates
 from tick_assets.domain.ticks import Ticks
@@ -103,13 +104,24 @@ def recent_dates(events: TrainingSet) -> TrainingSet:
     return events.on_dates(chosen) if len(chosen) > 1 else events
 
 
-def kernel_of_clean_ticks(clock: str = SAMPLING_CLOCK) -> HistoryKernel:
+def kernel_of_clean_ticks(clock: str = SAMPLING_CLOCK, feature_set: str = FEATURE_SET) -> HistoryKernel:
     """Return the kernel as it runs over clean ticks, date by date."""
 
     def run(ticks: Ticks, _: int) -> KernelBatch:
-        return run_features(ticks, clock)
+        return run_features(ticks, clock, feature_set=feature_set)
 
     return by_date(run, 1)
+
+
+def kernel_of(sampling: Sampling) -> HistoryKernel:
+    """Return the kernel of a symbol that is sampled so; one with a leader reads its quotes among the history's others."""
+    if not sampling.leader:
+        return kernel_of_clean_ticks(sampling.clock, sampling.feature_set)
+
+    def run(ticks: Ticks, leader: Ticks) -> KernelBatch:
+        return run_features(ticks, sampling.clock, leader)
+
+    return by_date_led(run, sampling.leader)
 
 
 def case_of(
@@ -125,9 +137,14 @@ def case_of(
 ) -> LeakCase:
     """Return the case of a trained model: its kernel, labels, refits, folds and cross-validation as training runs them.
 
-    `kernel` is what made the features where that reads other symbols (`leakage.by_date_led`), whose quotes are `others`.
+    `others` are the quotes of the symbol's leader; `kernel` is what made the features, if not the symbol's own (`kernel_of`).
     """
-    space = _only(configuration)
+    space, sampling = _only(configuration), market.instrument(events.symbol).sampling
+    if kernel is None and events.features.shape[1] != len(feature_names(sampling.feature_set)):
+        raise ValueError(
+            f"Expected events of {sampling.feature_set}, which {events.symbol} has in the market file, was {events.features.shape[1]} "
+            "features. Train on a dataset of that set, or give the symbol the set of the dataset again."
+        )
 
     def score(shuffled: TrainingSet) -> npt.NDArray[np.floating]:
         return search(shuffled, strategy, market, 1, seed, space=space).out_of_fold
@@ -137,7 +154,7 @@ def case_of(
 
     return LeakCase(
         events=events,
-        kernel=kernel or kernel_of_clean_ticks(market.instrument(events.symbol).sampling.clock),
+        kernel=kernel or kernel_of(sampling),
         labeller=labeller_of(events.symbol, market, strategy),
         test_dates=split.test,
         steps=(

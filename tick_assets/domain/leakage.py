@@ -245,7 +245,7 @@ def _others_one_soon(history: History, moment: Moment) -> History:
         added = add_quote(other.ticks, place, min(moment.ts_us + 1, following))
         return KnownTicks(added, np.insert(other.known_at_us, place, moment.ts_us + 1))
 
-    return replace(history, others={symbol: soon(other) for symbol, other in history.others.items() if len(other.ticks)})
+    return replace(history, others={symbol: soon(other) if len(other.ticks) else other for symbol, other in history.others.items()})
 
 
 def _later_cut(history: History, moment: Moment) -> History:

@@ -18,9 +18,9 @@ from tick_assets.domain.backtest import Orders, Trades, backtest
 from tick_assets.domain.dataset import TrainingDay, TrainingSet
 from tick_assets.domain.fills import EXIT_REASONS
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import SAMPLING_CLOCK
 from tick_assets.domain.orders import VIEW_NAMES, FillDraws, Views, draw_fills, orders_from_views, signal_keys, views_of
 from tick_assets.domain.passports import sha256_hex
+from tick_assets.domain.sampling import DEFAULT_SAMPLING, Sampling
 from tick_assets.domain.signals import Strategy, entry_allowed, exit_at_us, features_sha256, signal_id
 from tick_assets.domain.ticks import DAY_US, Ticks
 from tick_assets.domain.training import is_in_range, predict
@@ -92,12 +92,13 @@ def as_replayed(raw: Ticks, day: int) -> Ticks:
 
 
 def unlabelled_day(
-    date: str, ticks: Ticks, seq: Any, event_row: Any, features: Any, sigma_points: Any, clock: str = SAMPLING_CLOCK
+    date: str, ticks: Ticks, seq: Any, event_row: Any, features: Any, sigma_points: Any, sampling: Sampling = DEFAULT_SAMPLING
 ) -> TrainingDay:
     """Return a day to trade and not to learn from."""
     nothing = np.full(len(event_row), np.nan)
     label = np.zeros(len(event_row), np.int8)
-    return TrainingDay(date, ticks, seq, event_row, features, sigma_points, label, nothing, nothing, ticks.ts_us[event_row], clock)
+    made_as = sampling.clock, sampling.feature_set
+    return TrainingDay(date, ticks, seq, event_row, features, sigma_points, label, nothing, nothing, ticks.ts_us[event_row], *made_as)
 
 
 # Features.

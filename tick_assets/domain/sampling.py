@@ -6,6 +6,7 @@ What belongs here: the values, their defaults and the parser. What must not: clo
     leader = "GBPUSD"            # its features are then those of lead_v1
     [symbols.EURUSD.sampling]
     clock = "ticks_500"          # time_<n>s | ticks_<n> | cusum_<x>
+    features = "micro_v1"        # base_v1 | micro_v1; a leader's is lead_v1
     [symbols.EURUSD.labels]
     horizon_s = 600
     stop_sigmas = 2.0
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tick_assets.domain.clocks import SAMPLING_CLOCK, parse_clock
+from tick_assets.domain.features import FEATURE_SET, LEAD_FEATURE_SET, feature_names
 
 LONGEST_HORIZON_S = 43_200
 """Half a date: no position crosses midnight, so a longer one would leave hardly an event that may be traded."""
@@ -28,25 +30,29 @@ LONGEST_HORIZON_S = 43_200
 
 @dataclass(frozen=True)
 class Sampling:
-    """A symbol's clock, barriers (sigmas of the mid price over the horizon) and leader; an empty leader is none."""
+    """A symbol's clock, barriers (sigmas of the mid price over the horizon), leader (empty: none) and features.
+
+    `features` is what the file says; `feature_set` is what the symbol has, as a leader brings its own.
+    """
 
     clock: str = SAMPLING_CLOCK
     horizon_s: int = 300
     stop_sigmas: float = 3.0
     target_sigmas: float = 3.0
     leader: str = ""
+    features: str = FEATURE_SET
+
+    @property
+    def feature_set(self) -> str:
+        return LEAD_FEATURE_SET if self.leader else self.features
 
 
 DEFAULT_SAMPLING = Sampling()
 
 
-class LeaderUnsupportedError(ValueError):
-    """A symbol has a leader where the leader's ticks can't be had."""
-
-
 def parse_sampling(symbol: str, values: Mapping[str, Any]) -> Sampling:
     """Return what a symbol's section says; an unknown key, clock or figure is a `ValueError`."""
-    sampling = _section(symbol, values, "sampling", ("clock",))
+    sampling = _section(symbol, values, "sampling", ("clock", "features"))
     labels = _section(symbol, values, "labels", ("horizon_s", "stop_sigmas", "target_sigmas"))
     made = Sampling(**sampling, **labels, leader=values.get("leader", ""))
     parse_clock(made.clock)
@@ -56,16 +62,17 @@ def parse_sampling(symbol: str, values: Mapping[str, Any]) -> Sampling:
         raise ValueError(f"Expected stop_sigmas and target_sigmas above zero in [symbols.{symbol}.labels], was {labels}.")
     if made.leader == symbol:
         raise ValueError(f"Expected another symbol as leader of {symbol}, was itself. Remove the key or name another one.")
+    _check_features(symbol, made)
     return made
 
 
-def refuse_leaders(samplings: Mapping[str, Sampling], where: str) -> None:
-    """Raise a `LeaderUnsupportedError` when a symbol has a leader, for a place that does not bring the leader's ticks to it."""
-    led = sorted(symbol for symbol, sampling in samplings.items() if sampling.leader)
-    if led:
-        raise LeaderUnsupportedError(
-            f"Expected symbols without a leader in {where}, was {', '.join(led)}: a leader is supported in the kernel and in training in "
-            f"process (`day_from_ticks`) only. Remove the key `leader` of [symbols.{led[0]}] from the market file."
+def _check_features(symbol: str, made: Sampling) -> None:
+    feature_names(made.features)
+    if made.features == LEAD_FEATURE_SET and not made.leader:
+        raise ValueError(f"Expected a leader of {symbol} for the features {LEAD_FEATURE_SET}, was none. Name it in [symbols.{symbol}].")
+    if made.leader and made.features not in (FEATURE_SET, LEAD_FEATURE_SET):
+        raise ValueError(
+            f"Expected the features {LEAD_FEATURE_SET} beside a leader of {symbol}, was {made.features}. Remove one of the two keys."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -50,6 +51,11 @@ class Ticks:
 def day_start_us(date_iso: str) -> int:
     """Return 00:00 of a UTC date in microseconds since 1970."""
     return (date.fromisoformat(date_iso) - _EPOCH).days * DAY_US
+
+
+def join_ticks(parts: Sequence[Ticks]) -> Ticks:
+    """Return the rows of the parts, one after the other."""
+    return Ticks(*(np.concatenate(columns) for columns in zip(*(part.columns for part in (empty_ticks(), *parts)), strict=True)))
 
 
 def empty_ticks() -> Ticks:

@@ -322,8 +322,9 @@ def predict(model: bytes, features: Float64Array) -> Probabilities:
 
 
 def golden(model: bytes, features: Float64Array, rows: int = GOLDEN_ROWS) -> Mapping[str, list[Any]]:
-    """Return rows spread over the features, and what the model says of them, to check after every load."""
-    chosen = features[np.unique(np.linspace(0, max(0, len(features) - 1), min(rows, len(features))).astype(np.int64))]
+    """Return rows spread over the features that hold no NaN, and what the model says of them, to check after every load."""
+    known = features[np.isfinite(features).all(axis=1)]
+    chosen = known[np.unique(np.linspace(0, max(0, len(known) - 1), min(rows, len(known))).astype(np.int64))]
     return {"rows": chosen.tolist(), "probabilities": [float(p) for p in predict(model, chosen)]}
 
 

@@ -27,7 +27,7 @@ import polars as pl
 
 from tick_assets.domain.dataset import TrainingDay, TrainingSet, clean_rows_of, training_set
 from tick_assets.domain.instruments import is_synthetic
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK, SIGMA_INDEX
+from tick_assets.domain.kernel import ALL_FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK, SIGMA_INDEX, feature_names
 from tick_assets.domain.labels import LABEL_SET
 from tick_assets.domain.passports import canonical_json, sha256_hex
 from tick_assets.domain.signals import event_id
@@ -35,6 +35,7 @@ from tick_assets.domain.ticks import Ticks
 from tick_assets.lakehouse.catalog import MAIN, Filter, partition_filter
 from tick_assets.lakehouse.content_hash import combine, frame_hashes, partition_hashes
 from tick_assets.lakehouse.hour_ledger import DayCompleteness, share_of
+from tick_assets.lakehouse.silver import to_ticks
 from tick_assets.lakehouse.tables import definition_of
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class DatasetRequest:
     completeness: tuple[DayCompleteness, ...] = ()
     """What `hour_ledger.days_complete` said of the window; it is pinned with the rows."""
     sampling_clock: str = SAMPLING_CLOCK
+    leader: str = ""
+    """The symbol whose ticks the features of all the symbols were made beside; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,15 @@ class Dataset:
     def sampling_clock(self) -> str:
         """The clock that sampled the events; a manifest states another one than the default, so that older ones keep their ids."""
         return str(self.manifest.get("sampling_clock", SAMPLING_CLOCK))
+
+    @property
+    def feature_set(self) -> str:
+        return str(self.manifest.get("feature_set", FEATURE_SET))
+
+    @property
+    def leader(self) -> str:
+        """The symbol that leads those of the dataset; empty: none."""
+        return str(self.manifest.get("leader", {}).get("symbol", ""))
 
     @property
     def content_key(self) -> str:
@@ -256,7 +268,7 @@ def current_content_key(lakehouse: Lakehouse, dataset: Dataset) -> str:
     manifest = dataset.manifest
     request = DatasetRequest(
         dataset.symbols, *dataset.window, manifest["view_sql_sha256"], manifest["feature_set"], manifest["label_set"], days_from(manifest),
-        dataset.sampling_clock,
+        dataset.sampling_clock, dataset.leader,
     )  # fmt: skip
     return _content_key(_content(lakehouse, request, {table: str(_required_snapshot(lakehouse, table)) for table in PINNED}))
 
@@ -278,6 +290,7 @@ def _content(lakehouse: Lakehouse, request: DatasetRequest, refs: Mapping[str, s
         )
     _check_features(lakehouse, condition, refs, published)
     _check_sampling(lakehouse, condition, refs, request)
+    led = _leader_entry(lakehouse, condition, refs, request, published["date"].to_list())
     parts = {table: partition_hashes(lakehouse, table, condition, refs[table]) for table in PINNED[:-1]}
     hashes = {table: combine(table, found) for table, found in parts.items()}
     sources = lakehouse.frame("silver.ticks", condition, refs["silver.ticks"], ("source",))["source"].unique().to_list()
@@ -292,6 +305,7 @@ def _content(lakehouse: Lakehouse, request: DatasetRequest, refs: Mapping[str, s
         "feature_set": request.feature_set,
         "label_set": request.label_set,
         **({} if request.sampling_clock == SAMPLING_CLOCK else {"sampling_clock": request.sampling_clock}),
+        **led,
         "view_sql_sha256": request.view_sql_sha256,
         "publications": [[row["symbol"], row["date"].isoformat(), row["publication_id"]] for row in published.to_dicts()],
         "completeness": [[day.symbol, day.date, day.hours_ok, day.hours_expected] for day in request.completeness],
@@ -317,9 +331,16 @@ def _check_features(lakehouse: Lakehouse, condition: Filter, refs: Mapping[str, 
 
 
 def _check_sampling(lakehouse: Lakehouse, condition: Filter, refs: Mapping[str, str], request: DatasetRequest) -> None:
-    """Refuse events of another clock or labels of other barriers than the request's: the market file changed after they were made."""
-    columns = ("symbol", "date", "seq", "event_id")
+    """Refuse events of another clock or feature set, or labels of other barriers: the market file changed after they were made."""
+    columns = ("symbol", "date", "seq", "event_id", "feature_set")
     events = lakehouse.frame("silver.features", condition, refs["silver.features"], columns).select(columns).unique(("symbol", "date"))
+    others = events.filter(pl.col("feature_set") != request.feature_set).sort("symbol", "date")
+    if len(others):
+        symbol, day, found = others.select("symbol", "date", "feature_set").row(0)
+        raise DatasetError(
+            f"Expected features of {request.feature_set}, was other on {len(others)} days, first {symbol} {day} with {found}. "
+            "Materialize silver/features for them again."
+        )
     labels = lakehouse.frame("silver.labels", condition, refs["silver.labels"], ("symbol", "date", "label_set"))
     stale = [(row[0], row[1]) for row in events.rows() if row[3] != event_id(row[0], row[1].isoformat(), row[2], request.sampling_clock)]
     stale += labels.filter(pl.col("label_set") != request.label_set).select("symbol", "date").unique().rows()
@@ -329,6 +350,28 @@ def _check_sampling(lakehouse: Lakehouse, condition: Filter, refs: Mapping[str, 
             f"Expected events of {request.sampling_clock} with labels {request.label_set}, was other on {len(set(stale))} days, first "
             f"{symbol} {day}. Materialize silver/features and silver/labels for them again."
         )
+
+
+def _leader_entry(
+    lakehouse: Lakehouse, condition: Filter, refs: Mapping[str, str], request: DatasetRequest, dates: Sequence[date]
+) -> dict[str, Any]:
+    """Return what the manifest states of the leader: its symbol, and the publication of each date that has ticks.
+
+    Features that were made beside another publication are refused. The pinned snapshot of `silver.ticks` holds the leader's rows too.
+    """
+    if not request.leader:
+        return {}
+    listed = lakehouse.frame(PUBLICATIONS, partition_filter(request.leader, min(dates), max(dates)), refs[PUBLICATIONS])
+    listed = listed.filter((pl.col("silver_rows") > 0) & pl.col("date").is_in(dates)).select("date", "publication_id").sort("date")
+    columns = ("symbol", "date", "leader_publication_id")
+    made = lakehouse.frame("silver.features", condition, refs["silver.features"], columns).select(columns).unique().sort(columns)
+    stale = made.join(listed, on="date", how="left").filter(pl.col("leader_publication_id").ne_missing(pl.col("publication_id")))
+    if len(stale):
+        raise DatasetError(
+            f"Expected features made beside the published ticks of {request.leader}, was other on {len(stale)} days, first "
+            f"{stale['symbol'][0]} {stale['date'][0]}. Materialize silver/features for them again."
+        )
+    return {"leader": {"symbol": request.leader, "publications": [[day.isoformat(), each] for day, each in listed.rows()]}}
 
 
 def days_from(manifest: Mapping[str, Any]) -> tuple[DayCompleteness, ...]:
@@ -377,8 +420,9 @@ def _tag_that_is_there(lakehouse: Lakehouse, dataset: Dataset, table: str) -> st
 
 
 def read_examples(lakehouse: Lakehouse, dataset: Dataset, symbols: Sequence[str] = ()) -> pl.DataFrame:
-    """Return the sampled events with features and, where they have one, labels (else null)."""
-    features = read_pinned(lakehouse, dataset, "silver.features", symbols).filter(pl.col("feature_set") == dataset.manifest["feature_set"])
+    """Return the sampled events with the features of the dataset's set and, where they have one, labels (else null)."""
+    features = read_pinned(lakehouse, dataset, "silver.features", symbols).filter(pl.col("feature_set") == dataset.feature_set)
+    features = features.drop(set(ALL_FEATURE_NAMES) - set(feature_names(dataset.feature_set)), strict=False)
     labels = read_pinned(lakehouse, dataset, "silver.labels", symbols).filter(pl.col("label_set") == dataset.manifest["label_set"])
     joined = features.join(labels.drop("publication_id"), on=["symbol", "date", "event_id"], how="left")
     return joined.drop("publication_id").sort("symbol", "date", "ts_event", "seq")
@@ -418,12 +462,23 @@ def read_training_set(lakehouse: Lakehouse, dataset: Dataset, symbol: str) -> Tr
     ticks = read_pinned(lakehouse, dataset, "silver.ticks", [symbol])
     by_day = {values[0]: part for values, part in ticks.partition_by("date", as_dict=True).items()}
     events = {values[0]: part for values, part in examples.partition_by("date", as_dict=True).items()}
-    clock = dataset.sampling_clock
-    days = [_training_day(day, by_day[day].sort("seq"), events.get(day, examples[:0]).sort("seq"), clock) for day in sorted(by_day)]
+    made_as = dataset.sampling_clock, dataset.feature_set
+    days = [_training_day(day, by_day[day].sort("seq"), events.get(day, examples[:0]).sort("seq"), *made_as) for day in sorted(by_day)]
     return training_set(symbol, days)
 
 
-def _training_day(day: date, ticks: pl.DataFrame, events: pl.DataFrame, clock: str) -> TrainingDay:
+def read_leader_ticks(lakehouse: Lakehouse, dataset: Dataset) -> Ticks:
+    """Return the clean ticks of the dataset's leader on all its dates, in time order, as they were pinned."""
+    leader = dataset.manifest["leader"]
+    listed = pl.DataFrame(leader["publications"], schema={"date": pl.String, "publication_id": pl.String}, orient="row")
+    condition, tag = partition_filter(leader["symbol"], *dataset.window), _tag_that_is_there(lakehouse, dataset, "silver.ticks")
+    rows = lakehouse.frame("silver.ticks", condition, tag)
+    kept = rows.join(listed.with_columns(pl.col("date").str.to_date()), on=["date", "publication_id"], how="semi")
+    return to_ticks(kept.sort("date", "seq"))
+
+
+def _training_day(day: date, ticks: pl.DataFrame, events: pl.DataFrame, clock: str, feature_set: str) -> TrainingDay:
+    names = feature_names(feature_set)
     clean = Ticks(
         ticks["ts_event"].dt.epoch("us").to_numpy(),
         ticks["bid_points"].to_numpy(),
@@ -431,7 +486,7 @@ def _training_day(day: date, ticks: pl.DataFrame, events: pl.DataFrame, clock: s
         ticks["bid_size"].fill_null(np.nan).to_numpy(),
         ticks["ask_size"].fill_null(np.nan).to_numpy(),
     )
-    features = np.ascontiguousarray(events.select(FEATURE_NAMES).to_numpy(), dtype=np.float64)
+    features = np.ascontiguousarray(events.select(names).to_numpy(), dtype=np.float64)
     seq = events["seq"].to_numpy()
     ends = events["ts_label_end"].fill_null(events["ts_event"]) if len(events) else events["ts_event"]
     return TrainingDay(
@@ -439,13 +494,14 @@ def _training_day(day: date, ticks: pl.DataFrame, events: pl.DataFrame, clock: s
         ticks=clean,
         seq=seq.astype(np.int64),
         event_row=clean_rows_of(ticks["seq"].to_numpy(), seq),
-        features=features.reshape(len(events), len(FEATURE_NAMES)),
+        features=features.reshape(len(events), len(names)),
         sigma_points=features[:, SIGMA_INDEX] if len(events) else np.empty(0),
         label=events["label"].fill_null(0).cast(pl.Int8).to_numpy(),
         long_net_bps=events["long_net_bps"].fill_null(np.nan).to_numpy(),
         short_net_bps=events["short_net_bps"].fill_null(np.nan).to_numpy(),
         ts_label_end_us=ends.dt.epoch("us").to_numpy(),
         clock=clock,
+        feature_set=feature_set,
     )
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import polars as pl
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
-from pyiceberg.io import load_file_io
+from pyiceberg.io import FileIO, load_file_io
 from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask
@@ -37,8 +37,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DayKey = tuple[str, date]
-Work = Callable[[DayKey, pl.DataFrame], Mapping[str, pl.DataFrame]]
-"""Return the rows that a symbol-day makes for each target table; the rows of the day come in any order."""
+Work = Callable[..., Mapping[str, pl.DataFrame]]
+"""(key, rows) to the rows that a symbol-day makes for each target table; the rows of the day come in any order.
+
+A day that is worked on beside another symbol's has that one's rows as `beside`.
+"""
+Files = tuple[FileScanTask, ...]
 
 
 class Task(Protocol):
@@ -51,14 +55,15 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class DayTask:
-    """The files that hold one symbol-day."""
+    """The files that hold one symbol-day, and those of another symbol's that are read beside it; None: nothing is."""
 
     key: DayKey
-    files: tuple[FileScanTask, ...]
+    files: Files
+    beside: Files | None = None
 
     @property
     def size(self) -> int:
-        return bytes_of(self.files)
+        return bytes_of((*self.files, *(self.beside or ())))
 
 
 _Task = TypeVar("_Task", bound=Task)
@@ -79,13 +84,14 @@ def write_days(
     snapshot_id: int | None,
     work: Work,
     targets: Sequence[str],
+    beside: Mapping[DayKey, Files] | None = None,
 ) -> dict[str, list[DataFile]]:
     """Work on each symbol-day of a snapshot that the filter names (None: the table is empty), and return the files written by target.
 
-    The files are in no table yet.
+    `beside` names files of the same table that are read beside a day, maybe none. The files are in no table yet.
     """
     table = lakehouse.table(source)
-    tasks = day_tasks(lakehouse, source, row_filter, snapshot_id)
+    tasks = day_tasks(lakehouse, source, row_filter, snapshot_id, beside)
     make = partial(
         make_day,
         source=table.metadata,
@@ -97,9 +103,16 @@ def write_days(
     return {name: [file for files in made for file in files[name]] for name in targets}
 
 
-def day_tasks(lakehouse: Lakehouse, table: str, row_filter: BooleanExpression, snapshot_id: int | None) -> list[DayTask]:
+def day_tasks(
+    lakehouse: Lakehouse,
+    table: str,
+    row_filter: BooleanExpression,
+    snapshot_id: int | None,
+    beside: Mapping[DayKey, Files] | None = None,
+) -> list[DayTask]:
     """Return one task for each symbol-day that has rows, ordered by symbol and date."""
-    return [DayTask(key, files) for key, files in sorted(files_by_day(lakehouse, table, row_filter, snapshot_id).items())]
+    by_day, others = files_by_day(lakehouse, table, row_filter, snapshot_id), beside or {}
+    return [DayTask(key, files, others.get(key)) for key, files in sorted(by_day.items())]
 
 
 def files_by_day(
@@ -124,10 +137,15 @@ def make_day(
 ) -> dict[str, list[DataFile]]:
     """Read one symbol-day, work on it, and write the rows of each target; a target without rows has no file."""
     io = load_file_io(properties, source.location)
-    read = pl.from_arrow(ArrowScan(source, io, source.schema(), AlwaysTrue()).to_table(task.files))
-    assert isinstance(read, pl.DataFrame)
-    made = work(task.key, read)
+    others = {} if task.beside is None else {"beside": _read(source, io, task.beside)}
+    made = work(task.key, _read(source, io, task.files), **others)
     return {name: [write_day(rows, *task.key, targets[name], io)] if len(rows) else [] for name, rows in made.items()}
+
+
+def _read(source: TableMetadata, io: FileIO, files: Files) -> pl.DataFrame:
+    read = pl.from_arrow(ArrowScan(source, io, source.schema(), AlwaysTrue()).to_table(files))
+    assert isinstance(read, pl.DataFrame)
+    return read
 
 
 def in_this_process(tasks: Sequence[_Task], function: Callable[[_Task], _Result]) -> list[_Result]:

@@ -21,13 +21,12 @@ from pyiceberg.expressions import BooleanExpression
 from pyiceberg.manifest import DataFile
 
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, REASONS, run_features, run_kernel
+from tick_assets.domain.kernel import REASONS, feature_names, run_features, run_kernel
 from tick_assets.domain.labels import label_events, label_set_of
-from tick_assets.domain.sampling import refuse_leaders
 from tick_assets.domain.signals import Strategy, event_id, strategy_of
 from tick_assets.domain.ticks import MALFORMED_TS, Ticks
 from tick_assets.lakehouse.catalog import Lakehouse, whole_partitions
-from tick_assets.lakehouse.day_files import DayKey, Runner, write_days
+from tick_assets.lakehouse.day_files import DayKey, Files, Runner, files_by_day, write_days
 from tick_assets.lakehouse.raw_ticks import in_vendor_order
 
 CLEANING = "clean_v1"
@@ -86,18 +85,23 @@ def clean_day(key: DayKey, rows: pl.DataFrame, publications: Mapping[DayKey, str
     return {TICKS: numbered.filter(is_kept), REJECTS: numbered.filter(~is_kept)}
 
 
-def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strategy | None = None) -> dict[str, pl.DataFrame]:
+def sample_day(
+    key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strategy | None = None, beside: pl.DataFrame | None = None
+) -> dict[str, pl.DataFrame]:
     """Return the features of a clean day's sampled events, and the labels of those that could be traded; any order will do.
 
-    Clock and barriers are the symbol's in the market file; a strategy that is given brings other barriers.
+    Clock, feature set and barriers are the symbol's in the market file; a strategy that is given brings other barriers. `beside` are the
+    clean rows of the symbol's leader on the date; none of them means that the leader is not published, and its features are NaN.
     """
     instrument = market.instrument(key[0])
-    clock, strategy = instrument.sampling.clock, strategy or strategy_of(instrument)
+    sampling, strategy = instrument.sampling, strategy or strategy_of(instrument)
+    names = feature_names(sampling.feature_set)
     rows = rows.sort("seq")
     ticks = to_ticks(rows)
-    batch = run_features(ticks, clock)
+    leader = None if beside is None else to_ticks(beside.sort("seq"))
+    batch = run_features(ticks, sampling.clock, leader, sampling.feature_set)
     events = rows[batch.event_row].select("symbol", "date", "ts_event", "seq", "publication_id")
-    ids = [event_id(key[0], key[1].isoformat(), seq, clock) for seq in events["seq"]]
+    ids = [event_id(key[0], key[1].isoformat(), seq, sampling.clock) for seq in events["seq"]]
     labels = label_events(ticks, batch.event_row, batch.sigma_points, instrument, market, strategy)
     labelled = pl.DataFrame(
         {
@@ -109,18 +113,22 @@ def sample_day(key: DayKey, rows: pl.DataFrame, market: Market, strategy: Strate
             "short_net_bps": labels.short_net_bps,
         }
     )
-    features = (
-        pl.DataFrame(batch.features, schema=list(FEATURE_NAMES))
-        if len(ids)
-        else pl.DataFrame(schema=dict.fromkeys(FEATURE_NAMES, pl.Float64))
+    features = pl.DataFrame(batch.features, schema=list(names)) if len(ids) else pl.DataFrame(schema=dict.fromkeys(names, pl.Float64))
+    named = events.with_columns(
+        pl.Series("event_id", ids, pl.String), pl.lit(sampling.feature_set).alias("feature_set"), _leader_publication(beside)
     )
-    named = events.with_columns(pl.Series("event_id", ids, pl.String), pl.lit(FEATURE_SET).alias("feature_set"))
     numbered = named.select("symbol", "date", "event_id", "publication_id", pl.int_range(pl.len(), dtype=pl.Int64).alias("event"))
     tradable = numbered.join(labelled, on="event", how="inner", maintain_order="left").drop("event")
     return {
         FEATURES: pl.concat([named, features], how="horizontal"),
         LABELS: tradable.with_columns(pl.lit(label_set_of(strategy)).alias("label_set")),
     }
+
+
+def _leader_publication(beside: pl.DataFrame | None) -> pl.Expr:
+    """Return what the leader's rows were published as, null without any."""
+    listed = beside["publication_id"][0] if beside is not None and len(beside) else None
+    return pl.lit(listed, pl.String).alias("leader_publication_id")
 
 
 # Files to stage, by table.
@@ -135,10 +143,40 @@ def tick_files(runner: Runner, lakehouse: Lakehouse, partitions: Partitions, raw
 def event_files(
     runner: Runner, lakehouse: Lakehouse, partitions: Partitions, market: Market, strategy: Strategy | None = None
 ) -> dict[str, list[DataFile]]:
-    """Write `silver.features` and `silver.labels` of the published ticks, in one pass; only events that could be traded have a label."""
-    refuse_leaders({symbol: market.sampling_of(symbol) for symbol in partitions.symbols}, "silver/features")
+    """Write `silver.features` and `silver.labels` of the published ticks, in one pass; only events that could be traded have a label.
+
+    The task of a symbol that has a leader reads the leader's published ticks of its date, of the same snapshot.
+    """
+    snapshot = lakehouse.snapshot_id(TICKS)
+    beside = _files_of_leaders(lakehouse, partitions, market, snapshot)
     work = partial(sample_day, market=market, strategy=strategy)
-    return write_days(runner, lakehouse, TICKS, partitions.row_filter, lakehouse.snapshot_id(TICKS), work, (FEATURES, LABELS))
+    return write_days(runner, lakehouse, TICKS, partitions.row_filter, snapshot, work, (FEATURES, LABELS), beside)
+
+
+def _leaders_of(partitions: Partitions, market: Market) -> dict[str, str]:
+    return {symbol: leader for symbol in partitions.symbols if (leader := market.sampling_of(symbol).leader)}
+
+
+def _files_of_leaders(lakehouse: Lakehouse, partitions: Partitions, market: Market, snapshot: int | None) -> dict[DayKey, Files]:
+    """Return the files of the leader's date for each date of a symbol that has one, none where that is not published."""
+    leaders = _leaders_of(partitions, market)
+    if not leaders:
+        return {}
+    found = files_by_day(lakehouse, TICKS, whole_partitions(tuple(set(leaders.values())), partitions.dates), snapshot)
+    return {(symbol, day): found.get((leader, day), ()) for symbol, leader in leaders.items() for day in partitions.dates}
+
+
+def days_without_leader(lakehouse: Lakehouse, partitions: Partitions, market: Market) -> list[dict[str, Any]]:
+    """Return the published dates of symbols with a leader on which the leader has no published ticks: its features are NaN there."""
+    leaders = _leaders_of(partitions, market)
+    names = tuple({*leaders, *leaders.values()})
+    rows = lakehouse.partition_rows(TICKS, row_filter=whole_partitions(names, partitions.dates)) if leaders else {}
+    return [
+        {"symbol": symbol, "date": day, "leader": leader}
+        for symbol, leader in leaders.items()
+        for day in partitions.dates
+        if rows.get((symbol, day)) and not rows.get((leader, day))
+    ]
 
 
 def count_days(lakehouse: Lakehouse, tables: Sequence[str], partitions: Partitions) -> list[dict[str, Any]]:

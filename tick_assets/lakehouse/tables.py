@@ -17,7 +17,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import BooleanType, DateType, DoubleType, IcebergType, IntegerType, LongType, NestedField, StringType, TimestamptzType
 
-from tick_assets.domain.kernel import FEATURE_NAMES
+from tick_assets.domain.kernel import ALL_FEATURE_NAMES, FEATURE_NAMES
 
 NAMESPACES = ("raw", "silver", "gold", "evidence")
 
@@ -45,6 +45,7 @@ BY_SYMBOL_AND_DATE = ("symbol", "date")
 
 _NOT_CONTENT = frozenset(
     {"known_at", "publication_id", "run_id", "source_file", "checked_at", "published_at", "recorded_at", "decided_at", "report_url"}
+    | {"leader_publication_id"}
 )
 
 
@@ -96,6 +97,8 @@ _BARS = (
     "ask_close double, tick_count long, spread_mean double, publication_id string"
 )
 _FEATURES = "".join(f", {name} double" for name in FEATURE_NAMES)
+_LATER_FEATURES = "".join(f", {name} double" for name in ALL_FEATURE_NAMES[len(FEATURE_NAMES) :])
+"""Features of other sets than the first; they are null in rows of a set that lacks them, and a hash leaves such columns out."""
 _MODEL = "symbol string, strategy string, version string"
 
 
@@ -118,7 +121,8 @@ _DEFINITIONS = (
     _day_table("silver.tick_rejects", f"{_RAW}, seq long, reason_code string, publication_id string", "ts_event", "seq"),
     _day_table(
         "silver.features",
-        f"symbol string, date date, ts_event timestamp, seq long, event_id string, feature_set string{_FEATURES}, publication_id string",
+        f"symbol string, date date, ts_event timestamp, seq long, event_id string, feature_set string{_FEATURES}, publication_id string"
+        f"{_LATER_FEATURES}, leader_publication_id string",
         "ts_event",
         "seq",
         "feature_set",

@@ -53,9 +53,11 @@ def deployer_from(settings: Settings) -> Deployer:
 
 
 def raw_manifests(case: Case, store: RawStore, order: Sequence[str]) -> list[dict[str, str]]:
-    """Return the hash of the raw manifest of each published date of a case's dataset."""
+    """Return the hash of the raw manifest of each published date of a case's dataset, its leader's among them."""
     found = []
-    for symbol, day_iso, _ in case.dataset.manifest["publications"]:
+    leader = case.dataset.manifest.get("leader", {"symbol": "", "publications": []})
+    led_by = [[leader["symbol"], *publication] for publication in leader["publications"]]
+    for symbol, day_iso, _ in [*case.dataset.manifest["publications"], *led_by]:
         day = datetime.fromisoformat(day_iso).date()
         source = store.current_source(symbol, day, order)
         if source is not None:

@@ -16,8 +16,8 @@ from typing import Any
 from tick_assets.domain import evaluation, gates, leak_firewall
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET
 from tick_assets.domain.leak_findings import Examination, Statement, state
+from tick_assets.domain.leakage import KnownTicks
 from tick_assets.domain.learning import LearningFigures, Reliability, evaluate_learning, reliability
 from tick_assets.domain.passports import canonical_json, finite, sha256_hex
 from tick_assets.domain.signals import Strategy, strategy_of
@@ -28,7 +28,7 @@ from tick_assets.domain.vault import Opening, count_decisions
 from tick_assets.domain.walk_forward import WindowRow, window_of
 from tick_assets.lakehouse import hour_ledger
 from tick_assets.lakehouse.catalog import Lakehouse
-from tick_assets.lakehouse.datasets import Dataset, fetch, read_training_set
+from tick_assets.lakehouse.datasets import Dataset, fetch, read_leader_ticks, read_training_set
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.tracking.candidates import CandidateStore
 from tick_assets.tracking.stored_trials import StoredTrialLog, logs_of, running_code
@@ -173,8 +173,8 @@ def make_candidate(case: Case, on_trial: Callable[[Trial], None]) -> Fitted:
         "configuration": asdict(configuration),
         "strategy": asdict(replace(strategy, threshold=configuration.threshold)),
         "split": asdict(case.split),
-        "feature_set": FEATURE_SET,
-        "features": list(FEATURE_NAMES),
+        "feature_set": case.dataset.feature_set,
+        "features": list(case.events.feature_names),
         "feature_ranges": feature_ranges(searched),
         "sampling_clock": instrument.sampling.clock,
         "price_factor": instrument.price_factor,
@@ -298,8 +298,19 @@ def windows_of(case: Case) -> tuple[WindowRow, ...]:
 def examine_leaks(case: Case) -> list[Examination]:
     """Run the leak firewall over the case's features, labels and fits; nothing is written."""
     found = case.configuration
-    made = leak_firewall.case_of(case.events, case.split, case.bench.market, case.strategy, found, case.model, case.record["seed"])
+    made = leak_firewall.case_of(
+        case.events, case.split, case.bench.market, case.strategy, found, case.model, case.record["seed"], others=_leader_quotes(case)
+    )
     return leak_firewall.examine(made)
+
+
+def _leader_quotes(case: Case) -> dict[str, KnownTicks]:
+    """Return the quotes of the symbol's leader as the dataset pins them; they were known at their own stamps."""
+    leader = case.bench.market.sampling_of(case.symbol).leader
+    if not leader:
+        return {}
+    ticks = read_leader_ticks(case.bench.lakehouse, case.dataset)
+    return {leader: KnownTicks(ticks, ticks.ts_us)}
 
 
 def find_leaks(case: Case, recorded_at: datetime) -> list[Examination]:

@@ -6,6 +6,7 @@ What belongs here: reading, reporting and blocking. What must not: which leaks a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +19,9 @@ import pytest
 from tests.unit.lakehouse.local_catalog import local_lakehouse
 from tick_assets.asset_checks import features_know_no_future, labels_know_no_future
 from tick_assets.domain.instruments import Market, parse_market
-from tick_assets.domain.kernel import FEATURE_NAMES
+from tick_assets.domain.kernel import FEATURE_NAMES, feature_names
 from tick_assets.domain.label_leakage import LABEL_NAMES
+from tick_assets.domain.sampling import Sampling
 from tick_assets.domain.signals import Strategy
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
 from tick_assets.lakehouse.catalog import Lakehouse, day_filter
@@ -71,13 +73,17 @@ def reader() -> None:
     """What must wait for the checks."""
 
 
-def run(lakehouse: Lakehouse) -> tuple[dict[str, dg.AssetCheckEvaluation], bool]:
+def run(lakehouse: Lakehouse, own_market: Market | None = None) -> tuple[dict[str, dg.AssetCheckEvaluation], bool]:
     """Run the assets and their checks for the day; return the checks and whether the reader ran."""
 
     class LocalRoad(Road):
         @cached_property
         def lakehouse(self) -> Any:
             return lakehouse
+
+        @cached_property
+        def market(self) -> Market:
+            return own_market or parse_market(Settings().market_path.read_text())
 
     definitions = dg.Definitions(
         assets=[written, reader],
@@ -105,6 +111,28 @@ def lakehouse(tmp_path: Path) -> Lakehouse:
 @pytest.fixture(scope="module")
 def day() -> dict[str, pl.DataFrame]:
     return silver_day(parse_market(Settings().market_path.read_text()))
+
+
+def sampled_as(sampling: Sampling) -> Market:
+    """Return the market file with another sampling of the symbol."""
+    market = parse_market(Settings().market_path.read_text())
+    return replace(market, instruments={**market.instruments, SYMBOL: replace(market.instrument(SYMBOL), sampling=sampling)})
+
+
+@pytest.mark.parametrize("sampling", [Sampling("ticks_40", features="micro_v1"), Sampling(leader="SYNWEAK")])
+def test_clean_day_of_another_feature_set_passes(lakehouse: Lakehouse, day: dict[str, pl.DataFrame], sampling: Sampling) -> None:
+    market = sampled_as(sampling)
+    leader = day[TICKS].with_columns(pl.lit("SYNWEAK").alias("symbol"), pl.col("ts_event").dt.offset_by("-7s").alias("ts_event"))
+    leader = leader.filter(pl.col("ts_event").dt.date() == DAY)
+    lakehouse.replace_rows(TICKS, leader, day_filter("SYNWEAK", DAY))
+    row = {"symbol": "SYNWEAK", "date": DAY, "publication_id": "p1", "silver_rows": len(leader)}
+    lakehouse.replace_partitions("evidence.publications", [row], ["SYNWEAK"], [DAY])
+    beside = leader if sampling.leader else None
+    publish(lakehouse, {TICKS: day[TICKS], **sample_day((SYMBOL, DAY), day[TICKS], market, beside=beside)})
+    checks, reader_ran = run(lakehouse, market)
+    assert (reader_ran, all(check.passed for check in checks.values())) == (True, True)
+    culprits = [row["culprit"] for row in rows_of(checks["features_know_no_future"])]
+    assert culprits == [*feature_names(sampling.feature_set), "sampling_clock"]
 
 
 def test_clean_day_passes_and_every_feature_and_label_has_a_row(lakehouse: Lakehouse, day: dict[str, pl.DataFrame]) -> None:
@@ -147,8 +175,7 @@ def test_label_whose_end_was_moved_is_named(lakehouse: Lakehouse, day: dict[str,
 
 def test_samples_leave_out_what_is_not_published(lakehouse: Lakehouse, day: dict[str, pl.DataFrame]) -> None:
     publish(lakehouse, day)
-    market = parse_market(Settings().market_path.read_text())
-    (sample,) = read_samples(lakehouse, ["SYNNULL", SYMBOL], [DAY, date(2024, 1, 10)], market)
+    (sample,) = read_samples(lakehouse, parse_market(Settings().market_path.read_text()), ["SYNNULL", SYMBOL], [DAY, date(2024, 1, 10)])
     assert (sample.symbol, sample.dates, len(sample)) == (SYMBOL, (DAY.isoformat(),), len(day[FEATURES]))
     assert sample.is_labelled.sum() == len(day[LABELS])
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
+from execution.orders import Quote
 from tick_assets.cli.errors import CommandError
-from tick_assets.cli.replay import ReplayCounts, StochasticRun, _print, _require_whole, replay
+from tick_assets.cli.replay import LeaderQuotes, ReplayCounts, StochasticRun, _print, _require_whole, replay
 from tick_assets.domain.attribution import Attribution
 
 COUNTS = ReplayCounts(10, 10, 0, 12, 0, 1e-9, 12, 0, 3, 0)
@@ -55,3 +56,11 @@ def test_replay_residual_that_is_not_zero_fails() -> None:
     _require_whole(ROUGH)
     with pytest.raises(CommandError, match=r"\+0\.010000 left"):
         _require_whole(replace(ROUGH, attribution=replace(ROUGH.attribution, residual=0.01)))
+
+
+def test_leader_s_quotes_are_handed_out_in_step_and_once() -> None:
+    at = [datetime(2024, 1, 9, 10, minute, tzinfo=UTC) for minute in range(6)]
+    beside = LeaderQuotes([Quote("GBPUSD", stamp, 1.0, 1.1, 1.0, 1.0) for stamp in at])
+    assert [quote.ts_event.minute for quote in beside.until(at[2])] == [0, 1, 2]
+    assert list(beside.until(at[2])) == []
+    assert [quote.ts_event.minute for quote in beside.until(at[5])] == [3, 4, 5]

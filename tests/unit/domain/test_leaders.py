@@ -13,7 +13,7 @@ from tick_assets.domain import leakage
 from tick_assets.domain.dataset import day_from_ticks, training_set
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.kernel import KernelBatch, OnlineKernel, feature_names, run_features, run_kernel
-from tick_assets.domain.sampling import LeaderUnsupportedError, Sampling, refuse_leaders
+from tick_assets.domain.sampling import Sampling
 from tick_assets.domain.signals import strategy_of
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
 from tick_assets.domain.ticks import DAY_US, Ticks
@@ -95,7 +95,7 @@ def test_base_features_do_not_change_with_a_leader(day: Ticks, leader: Ticks) ->
 
 def online(day: Ticks, leader: Ticks, late_us: np.ndarray, clock: str) -> KernelBatch:
     """Push both streams in the order of their arrival, the leader's ticks so much later than their stamps."""
-    kernel = OnlineKernel("SYNEDGE", 100_000, clock, has_leader=True)
+    kernel = OnlineKernel("SYNEDGE", 100_000, clock, "lead_v1")
     order = np.argsort(np.concatenate([day.ts_us, np.maximum.accumulate(leader.ts_us + late_us)]), kind="stable")
     ours, theirs = (list(zip(*(column.tolist() for column in ticks.columns), strict=True)) for ticks in (day, leader))
     steps = []
@@ -152,7 +152,7 @@ def test_follower_s_own_future_changes_nothing(day: Ticks, leader: Ticks) -> Non
 
 def test_leader_of_a_new_date_does_not_disturb_the_old_one() -> None:
     """The leader's first quote after midnight may arrive before the follower's last one of the date."""
-    kernel = OnlineKernel("EURUSD", 100_000, "ticks_1", has_leader=True)
+    kernel = OnlineKernel("EURUSD", 100_000, "ticks_1", "lead_v1")
     kernel.push(MIDNIGHT, 50_000, 50_002, 1.0, 1.0)
     for second in range(86_000, 86_399):
         kernel.push_leader(MIDNIGHT + second * 1_000_000, 99_999 + second % 3, 100_001 + second % 3)
@@ -178,9 +178,3 @@ def test_training_set_with_a_leader_has_its_names_and_unknown_values_are_in_no_r
     assert (is_in_range(events.features, feature_ranges(events), NAMES) == ~unknown).all()
     with pytest.raises(ValueError, match="clean ticks of the leader SYNWEAK"):
         day_from_ticks("SYN", "2024-01-08", day, market, strategy_of(instrument))
-
-
-def test_place_that_can_t_bring_a_leader_s_ticks_says_so() -> None:
-    refuse_leaders({"EURUSD": Sampling()}, "silver/features")
-    with pytest.raises(LeaderUnsupportedError, match=r"in silver/features, was EURUSD.*Remove the key `leader`"):
-        refuse_leaders({"EURUSD": Sampling(leader="GBPUSD"), "GBPUSD": Sampling()}, "silver/features")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from execution.market import parse_market_file
 from tick_assets.domain.dataset import day_from_ticks, training_set
 from tick_assets.domain.instruments import Market, parse_market
 from tick_assets.domain.labels import label_set_of
-from tick_assets.domain.sampling import Sampling
+from tick_assets.domain.sampling import Sampling, parse_sampling
 from tick_assets.domain.signals import Strategy, event_id, levels, strategy_of
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
 
@@ -43,8 +44,28 @@ def test_symbol_s_own_clock_and_barriers_are_read_and_execution_ignores_them() -
 
 
 @pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({}, "base_v1"),
+        ({"sampling": {"features": "micro_v1"}}, "micro_v1"),
+        ({"leader": "GBPUSD"}, "lead_v1"),
+        ({"leader": "GBPUSD", "sampling": {"features": "lead_v1"}}, "lead_v1"),
+    ],
+)
+def test_symbol_has_the_features_of_its_section_or_of_its_leader(section: dict[str, Any], expected: str) -> None:
+    assert parse_sampling("EURUSD", section).feature_set == expected
+
+
+def test_leader_beside_other_features_is_refused() -> None:
+    with pytest.raises(ValueError, match="lead_v1 beside a leader of EURUSD, was micro_v1"):
+        parse_sampling("EURUSD", {"leader": "GBPUSD", "sampling": {"features": "micro_v1"}})
+
+
+@pytest.mark.parametrize(
     ("added", "message"),
     [
+        ('[symbols.EURUSD.sampling]\nfeatures = "base_v9"', "feature set of base_v1, lead_v1, micro_v1, was 'base_v9'"),
+        ('[symbols.EURUSD.sampling]\nfeatures = "lead_v1"', "leader of EURUSD for the features lead_v1, was none"),
         ('[symbols.EURUSD.sampling]\nclock = "often"', "sampling clock"),
         ('[symbols.EURUSD.sampling]\nperiod = "time_60s"', r"\['period'\]"),
         ("[symbols.EURUSD.labels]\nhorizon_s = 0", "horizon_s from 1"),

@@ -11,13 +11,15 @@ import polars as pl
 import pytest
 
 from tests.unit.lakehouse.local_catalog import DAY, local_lakehouse, silver_rows
-from tick_assets.domain.kernel import FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK
+from tick_assets.domain.kernel import ALL_FEATURE_NAMES, FEATURE_NAMES, FEATURE_SET, SAMPLING_CLOCK, feature_names
 from tick_assets.domain.labels import LABEL_SET
 from tick_assets.domain.signals import event_id
 from tick_assets.lakehouse import datasets
 from tick_assets.lakehouse.catalog import Lakehouse, day_filter
+from tick_assets.lakehouse.content_hash import content_hash
 from tick_assets.lakehouse.dataset_folder import DatasetFolder, export, stored_ids, the_one
 from tick_assets.lakehouse.datasets import DatasetError, DatasetRequest
+from tick_assets.lakehouse.tables import PROPERTIES, TABLES
 
 
 class MemoryObjects:
@@ -39,12 +41,12 @@ class MemoryObjects:
         yield from (key for key in sorted(self.objects) if key.startswith(prefix))
 
 
-def _events(ticks: pl.DataFrame, clock: str) -> pl.DataFrame:
+def _events(ticks: pl.DataFrame, clock: str, feature_set: str) -> pl.DataFrame:
     symbol, day = ticks["symbol"][0], ticks["date"][0]
     sampled = ticks[60::60].select("symbol", "date", "ts_event", "seq", "publication_id")
     ids = [event_id(symbol, day.isoformat(), seq, clock) for seq in sampled["seq"]]
-    features = [(pl.col("seq") * (i + 1) / 7).alias(name) for i, name in enumerate(FEATURE_NAMES)]
-    return sampled.with_columns(pl.Series("event_id", ids), pl.lit(FEATURE_SET).alias("feature_set"), *features)
+    features = [(pl.col("seq") * (i + 1) / 7).alias(name) for i, name in enumerate(feature_names(feature_set))]
+    return sampled.with_columns(pl.Series("event_id", ids), pl.lit(feature_set).alias("feature_set"), *features)
 
 
 def _labels(events: pl.DataFrame) -> pl.DataFrame:
@@ -69,10 +71,11 @@ def publish(
     publication_id: str = "p1",
     count: int = 200,
     clock: str = SAMPLING_CLOCK,
+    feature_set: str = FEATURE_SET,
 ) -> None:
     """Publish one symbol-day with ticks, features and labels."""
     ticks = silver_rows(symbol, day, count, publication_id)
-    events = _events(ticks, clock)
+    events = _events(ticks, clock, feature_set)
     for table, rows in (("silver.ticks", ticks), ("silver.features", events), ("silver.labels", _labels(events))):
         lakehouse.replace_rows(table, rows, day_filter(symbol, day))
     at = datetime(2024, 1, 9, tzinfo=UTC)
@@ -145,6 +148,53 @@ def test_create_another_clock_is_another_dataset_that_reads_its_own_ids(tmp_path
     events = datasets.read_training_set(lakehouse, dataset, "SYNEDGE")
     assert events.event_id[0] == event_id("SYNEDGE", "2024-01-08", 60, "ticks_60")
     assert events.is_labelled.tolist() == [True, True, False]
+
+
+def test_create_another_feature_set_is_another_dataset_that_reads_its_own_columns(tmp_path: Path) -> None:
+    lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
+    publish(lakehouse)
+    usual = datasets.create(lakehouse, objects, REQUEST)
+    request = replace(REQUEST, feature_set="micro_v1")
+    with pytest.raises(DatasetError, match=r"features of micro_v1, was other on 1 days, first SYNEDGE 2024-01-08 with base_v1"):
+        datasets.create(lakehouse, objects, request)
+    publish(lakehouse, feature_set="micro_v1")
+    with pytest.raises(DatasetError, match="features of base_v1, was other on 1 days"):
+        datasets.create(lakehouse, objects, REQUEST)
+    dataset = datasets.create(lakehouse, objects, request)
+    assert datasets.current_content_key(lakehouse, dataset) == dataset.content_key != usual.content_key
+    events = datasets.read_training_set(lakehouse, dataset, "SYNEDGE")
+    assert (events.feature_names, events.features.shape) == (feature_names("micro_v1"), (3, 26))
+    assert events.features[0, -1] == pytest.approx(60 * 26 / 7, rel=1e-12)
+    assert datasets.read_training_set(lakehouse, usual, "SYNEDGE").feature_names == FEATURE_NAMES
+
+
+def test_examples_of_a_set_have_its_columns_alone(tmp_path: Path) -> None:
+    lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
+    publish(lakehouse)
+    examples = datasets.read_examples(lakehouse, datasets.create(lakehouse, objects, REQUEST))
+    named = [name for name in examples.columns if name in ALL_FEATURE_NAMES]
+    assert named == list(FEATURE_NAMES)
+
+
+def test_columns_of_later_sets_change_no_hash_and_no_dataset(tmp_path: Path) -> None:
+    """A lake from before micro_v1 is brought up to date; rows, their hash and the dataset stay, and so they do when written again."""
+    lakehouse, objects = local_lakehouse(tmp_path), MemoryObjects()
+    definition = TABLES["silver.features"]
+    before = replace(definition, columns=definition.columns[: definition.columns.index(", leader_log_return_10s_bps")])
+    lakehouse.catalog.drop_table("silver.features")
+    lakehouse.catalog.create_table("silver.features", before.schema, partition_spec=before.partition_spec, properties=dict(PROPERTIES))
+    publish(lakehouse)
+    old, dataset = content_hash(lakehouse, "silver.features"), datasets.create(lakehouse, objects, REQUEST)
+    examples = datasets.read_examples(lakehouse, dataset)
+    assert lakehouse.ensure_tables() == ["silver.features"]
+    assert content_hash(lakehouse, "silver.features") == old
+    publish(lakehouse)
+    assert lakehouse.frame("silver.features")["day_of_week_sin"].null_count() == 3
+    assert content_hash(lakehouse, "silver.features") == old
+    again = datasets.pin(lakehouse, REQUEST)
+    assert again.content_key == dataset.content_key
+    assert datasets.read_examples(lakehouse, again).equals(examples)
+    assert datasets.read_examples(lakehouse, again).columns == examples.columns
 
 
 def test_create_labels_of_other_barriers_are_refused(tmp_path: Path) -> None:

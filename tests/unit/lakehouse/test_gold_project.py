@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tick_assets.domain.kernel import FEATURE_NAMES
+from tick_assets.domain.kernel import ALL_FEATURE_NAMES
 from tick_assets.lakehouse.bars import GRAINS
 from tick_assets.lakehouse.tables import TABLES
 
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).resolve().parents[3] / "dbt_project"
 
 def test_feature_columns_are_the_kernels() -> None:
     project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
-    assert tuple(project["vars"]["feature_columns"]) == FEATURE_NAMES
+    assert tuple(project["vars"]["feature_columns"]) == ALL_FEATURE_NAMES
 
 
 def test_sources_are_tables_of_the_lakehouse() -> None:
@@ -51,4 +51,4 @@ def test_bar_views_show_the_columns_of_their_tables(grain: str) -> None:
 
 
 def test_examples_describe_every_feature() -> None:
-    assert set(FEATURE_NAMES) <= {column["name"] for column in gold_models()["training_examples"]["columns"]}
+    assert set(ALL_FEATURE_NAMES) <= {column["name"] for column in gold_models()["training_examples"]["columns"]}

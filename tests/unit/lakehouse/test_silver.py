@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tick_assets.domain.instruments import Market
+from tick_assets.domain.kernel import feature_names
 from tick_assets.domain.sampling import Sampling
 from tick_assets.domain.signals import Strategy, event_id
 from tick_assets.domain.synthetic_market import SyntheticMarket, generate_day
@@ -136,3 +137,14 @@ def test_sampling_follows_the_symbol_s_clock_and_barriers(market: Market, clean_
     assert {later - earlier for earlier, later in pairwise(seq)} == {40}
     assert tables[FEATURES]["event_id"][0] == event_id(SYMBOL, DAY.isoformat(), seq[0], "ticks_40")
     assert tables[LABELS]["label_set"].unique().to_list() == ["triple_barrier_v1_h600_s2_t3"]
+
+
+def test_sampling_makes_the_symbol_s_own_features(market: Market, clean_ticks: pl.DataFrame) -> None:
+    instrument = replace(market.instrument(SYMBOL), sampling=Sampling(features="micro_v1"))
+    own = replace(market, instruments={**market.instruments, SYMBOL: instrument})
+    made, usual = (sample_day(KEY, clean_ticks, each)[FEATURES] for each in (own, market))
+    assert made["feature_set"].unique().to_list() == ["micro_v1"]
+    assert [name for name in made.columns if name not in usual.columns] == list(feature_names("micro_v1")[19:])
+    assert made.select(feature_names("base_v1")).equals(usual.select(feature_names("base_v1")))
+    empty = sample_day(KEY, clean_ticks[:0], own)[FEATURES]
+    assert (len(empty), empty.schema) == (0, made.schema)

@@ -12,7 +12,7 @@ from serving.served_model import LIVE, ModelSlot, ServedModel
 from serving.symbol_feed import SymbolFeed, split_days
 from serving.testing import MORNING_US, SYMBOL, walk
 from tick_assets.domain.instruments import Instrument
-from tick_assets.domain.kernel import FEATURE_NAMES, run_kernel
+from tick_assets.domain.kernel import run_kernel
 from tick_assets.domain.sampling import Sampling
 from tick_assets.domain.signals import Strategy, event_id, features_sha256
 from tick_assets.domain.ticks import DAY_US, Float64Array, Ticks
@@ -31,7 +31,7 @@ class FixedPredictor(Predictor):
 
 
 def slot(probability: float, strategy: Strategy | None = None) -> ModelSlot:
-    bound = np.full(len(FEATURE_NAMES), 1e12)
+    bound = np.full(1, 1e12)
     passport = {"payload": {"verdict": {"passed": True}}}
     model = ServedModel(
         SYMBOL, strategy or Strategy(), "v1", "m", "0" * 64, "p", False, -bound, bound, FixedPredictor(probability), passport, 0
@@ -125,3 +125,14 @@ def test_feed_of_a_tick_clock_speaks_at_the_ticks_that_batch_samples() -> None:
     assert len(batch.event_row) > 3
     assert [signal.event_id for signal in warm] == [event_id(SYMBOL, "2026-03-04", int(row), "ticks_30") for row in batch.event_row]
     assert [signal.features_sha256 for signal in warm] == [features_sha256(row) for row in batch.features]
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_feed_of_another_feature_set_knows_what_batch_knows(one_by_one: bool) -> None:
+    feed, ticks = SymbolFeed(replace(INSTRUMENT, sampling=Sampling("ticks_30", features="micro_v1"))), walk(minutes=20)
+    rows = zip(*(column.tolist() for column in ticks.columns), strict=True)
+    steps = [feed.take_one(row, [slot(0.5)], None) for row in rows] if one_by_one else [feed.take(ticks, [slot(0.5)], None)]
+    said = [signal.features_sha256 for step in steps for signal in step.signals if signal.features_sha256]
+    batch = run_kernel(ticks, 100_000, clock="ticks_30", feature_set="micro_v1")
+    assert len(said) > 3
+    assert said == [features_sha256(row) for row in batch.features]
