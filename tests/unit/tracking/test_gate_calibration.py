@@ -20,6 +20,7 @@ from tick_assets.domain.walk_forward import ROLLING, of_kind
 from tick_assets.lakehouse.datasets import Dataset
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.lakehouse.vendors.bi5 import bi5_path, encode_bi5
+from tick_assets.settings import PROJECT_ROOT
 from tick_assets.tracking import gate_calibration, judgement
 from tick_assets.tracking.gate_calibration import CalibrationPlan, calibrate, read_days, read_log
 from tick_assets.tracking.judgement import Bench, Case
@@ -135,3 +136,15 @@ def test_published_table_reads_back_and_names_its_gates(tmp_path: Path) -> None:
     assert made.gates_sha256 == calibration.gates_sha256(POLICY)
     assert json.loads((tmp_path / "table.json").read_text())["calibrated_at"] == "2024-02-01"
     assert gate_calibration.published(tmp_path / "none.json") is None
+
+
+def test_published_table_is_of_the_shipped_policy_and_in_the_readme() -> None:
+    """A changed threshold needs a new calibration: `tick gate calibrate --publish`, and the README's table after it."""
+    found = gate_calibration.published()
+    assert found is not None
+    assert found.gates_sha256 == calibration.gates_sha256(POLICY)
+    assert [(row.n >= 200, row.upper95 <= 0.05) for row in found.rows if row.k is None] == [(True, True)] * 3
+    assert [row.k for row in found.rows if row.k is not None] == list(calibration.POWER_AT)
+    readme = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+    for row in found.rows:
+        assert f"| {row.n} | {row.passed} | {row.lower95:.1%} | {row.upper95:.1%} |" in readme
