@@ -47,7 +47,7 @@ def _chart(windows: Sequence[WindowRow], account_currency: str) -> str:
         charts.Point(float(places[row.test_date]), row.net_pnl, _said(row), STYLES[row.kind]) for row in windows if row.kind != ROLLING
     ]
     drawn = charts.axes(plot, x_ticks, y_ticks, "test date", account_currency)
-    drawn += charts.bars(plot, bars, is_labelled=len(bars) <= LABELLED_BARS) + charts.scatter(plot, points)
+    drawn += charts.bars(plot, bars, is_labelled=len(bars) <= LABELLED_BARS and not points) + charts.scatter(plot, points)
     return charts.svg("Net profit per walk-forward window", plot, drawn, description=_described(windows))
 
 
