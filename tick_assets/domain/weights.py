@@ -55,7 +55,7 @@ def draw_probabilities(start: Int64Array, end: Int64Array, drawn: Int64Array) ->
     """
     _check(start, end)
     found = concurrency(start, end, drawn)
-    unique = found.mean_over(1.0 / (1.0 + found.alive), start, end)
+    unique = found.mean_over(np.asarray(1.0 / (1.0 + found.alive), np.float64), start, end)
     return np.asarray(unique / unique.sum())
 
 
