@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from importlib.resources import files
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.unit.lakehouse.fake_s3 import FakeS3Client
-from tests.unit.lakehouse.local_catalog import local_lakehouse
-from tick_assets.domain import calibration, gates, learning
+from tests.unit.tracking.local_judgement import AT, SYMBOL, bench_on, case_of, keep
+from tick_assets.domain import calibration, learning
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
 from tick_assets.domain.training import Trial
-from tick_assets.lakehouse.datasets import Dataset
 from tick_assets.lakehouse.object_store import ObjectStore
 from tick_assets.tracking import judgement, verification
-from tick_assets.tracking.judgement import Bench, Case
+from tick_assets.tracking.judgement import Bench
 from tick_assets.tracking.stored_trials import logs_of, running_code
 from tick_assets.tracking.walk_forwards import run_walk_forward
-
-SYMBOL = calibration.SYMBOL
-AT = datetime(2026, 1, 2, tzinfo=UTC)
-POLICY = gates.parse_policy((files("tick_assets") / "policy.toml").read_text(encoding="utf-8"))
 
 
 class Killed(RuntimeError):
@@ -39,22 +33,7 @@ def drawn() -> tuple[TrainingSet, Market]:
 @pytest.fixture
 def bench(tmp_path: Path, drawn: tuple[TrainingSet, Market], monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(judgement, "N_TRIALS", 5)
-    return Bench(local_lakehouse(tmp_path), ObjectStore(FakeS3Client(), "bucket"), drawn[1], POLICY, "commit")
-
-
-def case_of(bench: Bench, events: TrainingSet, name: str = "one", version: str = "") -> Case:
-    """Return a case whose dataset is in memory; its name stands for its content."""
-    case = Case(bench, SYMBOL, "direction", version)
-    manifest = {"symbols": [SYMBOL], "is_synthetic": True, "name": name, "completeness": [[SYMBOL, day, 24, 24] for day in events.dates]}
-    vars(case).update(dataset=Dataset(manifest), events=events)
-    return case
-
-
-def keep(bench: Bench, events: TrainingSet, version: str, name: str = "one", at: datetime = AT) -> Case:
-    """Make and keep a candidate, and return its case."""
-    case = case_of(bench, events, name)
-    judgement.keep_candidate(case, judgement.make_candidate(case, lambda trial: None), version, "run", at)
-    return case_of(bench, events, name, version)
+    return bench_on(tmp_path, drawn[1])
 
 
 def kill(trial: Trial) -> None:
