@@ -12,6 +12,7 @@ from tick_assets.domain.calibration import gates_sha256
 from tick_assets.domain.drift import measure_drift
 from tick_assets.domain.evaluation import ValidationFigures
 from tick_assets.domain.feature_attribution import attribute
+from tick_assets.domain.features import FEATURE_SETS
 from tick_assets.domain.labels import LABEL_SET
 from tick_assets.domain.leak_findings import Statement
 from tick_assets.domain.model_card import CardFacts, ModelCard, make_card
@@ -101,5 +102,6 @@ def _card(case: Case, decision: Decision, validation: ValidationFigures, trainin
             instrument=case.bench.market.instrument(case.symbol),
             market=case.bench.market,
             seed=case.record.get("seed"),
+            registry=FEATURE_SETS.get(case.record["feature_set"], ()),
         )
     )

@@ -59,6 +59,7 @@ def test_report_data_card_states_the_record(made: tuple[Case, ReportData]) -> No
     assert f"| seed | {judgement.SEED} |" in text
     assert f"Dataset {case.dataset.id}, code c0ffee" in text
     assert "| validation | 2024-01-11 |" in text
+    assert "| spread_bps | bps of mid | (ask - bid) / mid * 1e4 |" in text
 
 
 def test_report_data_identities_and_reasons_are_the_case_s(made: tuple[Case, ReportData]) -> None:
