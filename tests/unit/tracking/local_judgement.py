@@ -24,6 +24,10 @@ AT = datetime(2026, 1, 2, tzinfo=UTC)
 POLICY = gates.parse_policy((files("tick_assets") / "policy.toml").read_text(encoding="utf-8"))
 
 
+class Killed(RuntimeError):
+    """Stands for the end of the process."""
+
+
 def bench_on(folder: Path, market: Market) -> Bench:
     """Return a bench over a lake in a folder and an empty bucket."""
     return Bench(local_lakehouse(folder), ObjectStore(FakeS3Client(), "bucket"), market, POLICY, "commit")

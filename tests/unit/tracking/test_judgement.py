@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.lakehouse.fake_s3 import FakeS3Client
-from tests.unit.tracking.local_judgement import AT, SYMBOL, bench_on, case_of, keep
+from tests.unit.tracking.local_judgement import AT, SYMBOL, Killed, bench_on, case_of, keep
 from tick_assets.domain import calibration, learning
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
@@ -19,10 +19,6 @@ from tick_assets.tracking import judgement, verification
 from tick_assets.tracking.judgement import Bench
 from tick_assets.tracking.stored_trials import logs_of, running_code
 from tick_assets.tracking.walk_forwards import run_walk_forward
-
-
-class Killed(RuntimeError):
-    """Stands for the end of the process."""
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.lakehouse.fake_s3 import FakeS3Client
 from tests.unit.lakehouse.local_catalog import local_lakehouse
-from tests.unit.tracking.test_judgement import AT, POLICY, SYMBOL, Killed, case_of, keep
+from tests.unit.tracking.local_judgement import AT, POLICY, SYMBOL, Killed, case_of, keep
 from tick_assets.domain import calibration
 from tick_assets.domain.dataset import TrainingSet
 from tick_assets.domain.instruments import Market
